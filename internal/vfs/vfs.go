@@ -1,0 +1,57 @@
+// Package vfs is the little of a file system that durable code needs, so that
+// tests can pull the plug: the operating system's (OS), one in memory that
+// forgets what was not synced (Mem), and one that fails on command (Faulty).
+// Durable rooms use nothing else to touch a disk.
+package vfs
+
+import (
+	"errors"
+	"io"
+)
+
+// ErrLocked is Lock's answer while another process, or another holder in this
+// one, has the lock.
+var ErrLocked = errors.New("locked by another process")
+
+// FS is a file system. Names are slash-separated paths. Errors are *fs.PathError
+// or wrap fs.ErrNotExist and fs.ErrExist as those of package os do.
+//
+// What survives power loss: a file's bytes once File.Sync (or SyncData, when
+// the size had not changed since a Sync) returned after they were written; a
+// name made, renamed or removed, once SyncDir of its folder returned.
+type FS interface {
+	// Create makes a new file for reading and writing, or empties an old one.
+	Create(name string) (File, error)
+	// Open opens an existing file for reading; OpenRW also for writing.
+	Open(name string) (File, error)
+	OpenRW(name string) (File, error)
+	Rename(from, to string) error
+	Remove(name string) error
+	MkdirAll(dir string) error
+	// List returns the names in dir, sorted.
+	List(dir string) ([]string, error)
+	SyncDir(dir string) error
+	// Free returns the bytes that can still be written and the size of all.
+	Free(dir string) (free, total uint64, err error)
+	// Lock takes a lock that ends with the process at the latest.
+	Lock(name string) (io.Closer, error)
+}
+
+// File is an open file. ReadAt and WriteAt may be called concurrently.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	// WriteVec writes the buffers one after another from off on, as one call
+	// to the system where that exists.
+	WriteVec(bufs [][]byte, off int64) error
+	// Sync makes all written bytes and the size durable; SyncData only what is
+	// needed to read back written bytes (fdatasync).
+	Sync() error
+	SyncData() error
+	Size() (int64, error)
+	Truncate(size int64) error
+	// Punch gives the bytes in [off, off+n) back to the system; they read as
+	// zero from then on. Where the system cannot, it does nothing.
+	Punch(off, n int64) error
+}

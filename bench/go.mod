@@ -1,0 +1,15 @@
+module github.com/thalweg/thalweg/bench
+
+go 1.26.0
+
+require (
+	github.com/aws/aws-sdk-go-v2 v1.47.7
+	github.com/segmentio/asm v1.2.1
+)
+
+require (
+	github.com/aws/smithy-go v1.28.8 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
+
+replace github.com/thalweg/thalweg => ../

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Runs the conformance session with every client, against one server started
+# with nothing but a port and a folder. A missing tool is a failure.
+set -euo pipefail
+cd "$(dirname "$0")"
+here=$PWD
+root=$(cd ../.. && pwd)
+cache=${THALWEG_CONFORMANCE_CACHE:-$root/bin/conformance}
+work=$(mktemp -d)
+mkdir -p "$cache"
+server=
+
+finish() {
+  [ -z "$server" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
+  rm -rf "$work"
+}
+trap finish EXIT
+
+# need TOOL PACKAGES: finds the tool, or installs it where Debian's packages can be.
+need() {
+  command -v "$1" >/dev/null && return
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $2 >/dev/null && return
+  fi
+  echo "conformance: $1 is missing (Debian: apt-get install $2)" >&2
+  exit 1
+}
+need python3 "python3 python3-venv"
+need node "nodejs npm"
+need npm npm
+need javac default-jdk-headless
+need mvn maven
+need curl curl
+
+(cd "$root" && go build -o "$work/thalweg" ./cmd/thalweg)
+
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=testtest AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
+"$work/thalweg" serve --listen 127.0.0.1:0 --data "$work/data" --limits off >"$work/ready" 2>"$work/log" &
+server=$!
+for _ in $(seq 100); do
+  grep -q ready "$work/ready" && break
+  kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
+  sleep 0.1
+done
+THALWEG_HTTP=$(grep -o 'http://[0-9.:]*' "$work/ready")
+export THALWEG_HTTP THALWEG_HTTPS="https://localhost:${THALWEG_HTTP##*:}"
+CA_FILE=$(find "$work/data" -name ca.pem)
+export CA_FILE NODE_EXTRA_CA_CERTS=$CA_FILE
+
+table=$work/table
+failed=0
+# client NAME COMMAND...: runs one client and notes the outcome.
+client() {
+  local name=$1 start=$SECONDS result=ok
+  shift
+  if ! "$@" >"$work/out" 2>&1; then
+    result=FAILED failed=1
+    sed "s|^|$name: |" "$work/out" | tail -n 60
+  fi
+  printf '%-44s %-7s %4d s\n' "$name" "$result" $((SECONDS - start)) | tee -a "$table"
+}
+
+python() {
+  if [ ! -x "$cache/venv/bin/aws" ] || ! cmp -s boto3/requirements.txt "$cache/venv/requirements.txt"; then
+    python3 -m venv "$cache/venv"
+    "$cache/venv/bin/pip" install --quiet -r boto3/requirements.txt
+    cp boto3/requirements.txt "$cache/venv/requirements.txt"
+  fi
+}
+js() { mkdir -p "$cache/js" && cp js/package.json js/session.mjs "$cache/js/" && (cd "$cache/js" && npm install --silent --no-audit --no-fund); }
+java_classes() {
+  mkdir -p "$cache/java" && cp -r java/pom.xml java/src "$cache/java/"
+  (cd "$cache/java" && mvn -q -B compile dependency:build-classpath -Dmdep.outputFile=classpath.txt)
+  rm -f "$work/trust.p12"
+  keytool -importcert -noprompt -alias thalweg -file "$CA_FILE" -keystore "$work/trust.p12" -storetype PKCS12 -storepass changeit
+}
+java_session() {
+  java -Djavax.net.ssl.trustStore="$work/trust.p12" -Djavax.net.ssl.trustStorePassword=changeit \
+    -cp "$cache/java/target/classes:$(cat "$cache/java/classpath.txt")" Session "$1"
+}
+go_tests() { (cd go && go test -count=1 -run "$1" .); }
+
+client "install boto3 1.44.5, awscli 1.46.2" python
+client "install @aws-sdk/client-kinesis 3.1143.0" js
+client "install software.amazon.awssdk:kinesis 2.40.3" java_classes
+client "boto3, JSON, HTTP/1.1" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTP"
+client "boto3, JSON, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTPS"
+client "JavaScript v3, JSON, h2c" bash -c "cd '$cache/js' && node session.mjs '$THALWEG_HTTP'"
+client "JavaScript v3, JSON, HTTP/2, TLS" bash -c "cd '$cache/js' && node session.mjs '$THALWEG_HTTPS'"
+client "Java v2 async, CBOR, h2c" java_session "$THALWEG_HTTP"
+client "Java v2 async, CBOR, HTTP/2, TLS" java_session "$THALWEG_HTTPS"
+export AWS_CA_BUNDLE=$CA_FILE
+client "Go v2, JSON, plain and TLS" go_tests TestGoSDK
+client "bare wire: 2 encodings x 4 transports" go_tests TestWire
+unset AWS_CA_BUNDLE
+client "README, AWS CLI and boto3" env PATH="$cache/venv/bin:$work:$PATH" bash readme.sh "$root/README.md"
+
+echo
+if [ "$failed" = 0 ]; then echo "conformance: every client ran the whole session"; else echo "conformance: FAILED"; fi
+exit "$failed"

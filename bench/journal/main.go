@@ -18,6 +18,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -43,6 +44,8 @@ func main() {
 	length := flag.Duration("time", 3*time.Second, "length of a run")
 	writers := flag.Int("writers", 16, "concurrent writers")
 	scratch := flag.String("scratch", "", "folder for data; default a temporary one")
+	segment := flag.Int64("segment", 0, "bytes of a journal file; more than a run writes measures the journal without its segments")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of the engine's runs here")
 	flag.Parse()
 	log.SetFlags(0)
 	if *scratch == "" {
@@ -57,9 +60,19 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			log.Fatal(err)
+		}
+		defer pprof.StopCPUProfile()
+	}
 	var ours, theirs, ratios []float64
 	for i := range *runs {
-		e, group, err := engine(filepath.Join(*scratch, "engine"), *writers, *length)
+		e, group, err := engine(filepath.Join(*scratch, "engine"), *writers, *length, *segment)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -120,11 +133,11 @@ func (f countedFile) SyncData() error {
 }
 
 // engine writes for d and answers MB/s of record data and bytes per group.
-func engine(dir string, writers int, d time.Duration) (rate float64, group int64, err error) {
+func engine(dir string, writers int, d time.Duration, segment int64) (rate float64, group int64, err error) {
 	os.RemoveAll(dir)
 	ctx := context.Background()
 	fs := &counted{FS: vfs.OS()}
-	j, err := journal.Open(ctx, journal.Config{FS: fs, Dir: dir, Machine: catalog.New(), Logger: slog.New(slog.DiscardHandler)})
+	j, err := journal.Open(ctx, journal.Config{FS: fs, Dir: dir, Machine: catalog.New(), SegmentBytes: segment, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return 0, 0, err
 	}

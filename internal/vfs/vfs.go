@@ -16,24 +16,31 @@ var ErrLocked = errors.New("locked by another process")
 // FS is a file system. Names are slash-separated paths. Errors are *fs.PathError
 // or wrap fs.ErrNotExist and fs.ErrExist as those of package os do.
 //
-// What survives power loss: a file's bytes once File.Sync (or SyncData, when
-// the size had not changed since a Sync) returned after they were written; a
-// name made, renamed or removed, once SyncDir of its folder returned.
+// What survives power loss: a file's bytes and size once File.Sync or SyncData
+// returned after they were written; a name made, renamed or removed, once
+// SyncDir of its folder returned; the folders of MkdirAll at once.
 type FS interface {
 	// Create makes a new file for reading and writing, or empties an old one.
 	Create(name string) (File, error)
+	// CreatePrivate is Create for secrets: nobody but the owner may read the
+	// file, where the system knows owners.
+	CreatePrivate(name string) (File, error)
 	// Open opens an existing file for reading; OpenRW also for writing.
 	Open(name string) (File, error)
 	OpenRW(name string) (File, error)
+	// Rename moves a file, over another one if to exists.
 	Rename(from, to string) error
+	// Remove removes a file or an empty folder.
 	Remove(name string) error
+	// MkdirAll makes dir and the folders above it, durably.
 	MkdirAll(dir string) error
-	// List returns the names in dir, sorted.
+	// List returns the names in dir, of files and folders, sorted.
 	List(dir string) ([]string, error)
 	SyncDir(dir string) error
 	// Free returns the bytes that can still be written and the size of all.
 	Free(dir string) (free, total uint64, err error)
-	// Lock takes a lock that ends with the process at the latest.
+	// Lock takes a lock on the file name, which it makes if need be. The lock
+	// ends with Close of the answer, and with the process at the latest.
 	Lock(name string) (io.Closer, error)
 }
 

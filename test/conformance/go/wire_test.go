@@ -117,7 +117,7 @@ func (b *bare) call(op string, in, out any) error {
 	var tree any
 	if len(answer) > 0 {
 		if b.cbor {
-			mode, _ := cbor.DecOptions{DefaultMapType: reflect.TypeFor[map[string]any](), TimeTag: cbor.DecTagIgnored}.DecMode()
+			mode, _ := cbor.DecOptions{DefaultMapType: reflect.TypeFor[map[string]any]()}.DecMode()
 			err = mode.Unmarshal(answer, &tree)
 		} else {
 			d := json.NewDecoder(bytes.NewReader(answer))
@@ -203,12 +203,13 @@ func fill(v reflect.Value, tree any, asCBOR bool) error {
 		return json.Unmarshal([]byte(`"`+s+`"`), v.Addr().Interface())
 	case time.Time:
 		if asCBOR {
-			tag, _ := tree.(cbor.Tag)
-			ms, ok := tag.Content.(uint64)
-			if tag.Number != 1 || !ok {
+			// The decoder takes tag 1 for whole seconds, as RFC 8949 has it.
+			// What Java's dialect means is that many milliseconds.
+			at, ok := tree.(time.Time)
+			if !ok || at.Nanosecond() != 0 {
 				return bad()
 			}
-			v.Set(reflect.ValueOf(time.UnixMilli(int64(ms))))
+			v.Set(reflect.ValueOf(time.UnixMilli(at.Unix())))
 			return nil
 		}
 		n, ok := tree.(json.Number)

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/thalweg/thalweg/server"
+)
+
+// settings is the one table of what the server can be told. From its tags
+// come the flags (--listen), the environment (THALWEG_LISTEN), the keys of the
+// configuration file (listen:), their documentation, and the table in the
+// README, which a test compares with it. A flag wins over the environment,
+// the environment over the file, the file over the default.
+type settings struct {
+	Listen    string `yaml:"listen" default:"127.0.0.1:4567" help:"address and port of everything: HTTP/1.1, HTTP/2 and TLS"`
+	Data      string `yaml:"data" default:"./thalweg-data" help:"folder that holds everything that is kept"`
+	Ephemeral bool   `yaml:"ephemeral" default:"false" help:"keep everything in memory and forget it at the end"`
+	Limits    string `yaml:"limits" default:"aws" words:"aws|off" help:"enforce the limits of AWS per shard and call, or none"`
+	Auth      string `yaml:"auth" default:"" words:"any|none|verify" help:"any: well-formed credentials, unchecked; none: no credentials asked for; verify: configured credentials and true signatures. Unset: verify when credentials are configured, else any, on loopback only"`
+	TLSCert   string `yaml:"tls-cert" default:"" help:"PEM certificate chain. Unset: one is made on first start, with its own CA"`
+	TLSKey    string `yaml:"tls-key" default:"" help:"PEM key of tls-cert"`
+	LogLevel  string `yaml:"log-level" default:"info" words:"debug|info|warn|error" help:"least severe message to log, on standard error"`
+
+	// Credentials come from the file, or one of them from
+	// THALWEG_ACCESS_KEY_ID, THALWEG_SECRET_ACCESS_KEY and THALWEG_ACCOUNT.
+	Credentials []credential `yaml:"credentials"`
+}
+
+type credential struct {
+	AccessKeyID     string `yaml:"access_key_id"`
+	SecretAccessKey string `yaml:"secret_access_key"`
+	Account         string `yaml:"account"`
+}
+
+// row is one line of the table.
+type row struct {
+	name, env, preset, help string
+	words                   []string
+	field                   int
+}
+
+func rows() (rows []row) {
+	t := reflect.TypeFor[settings]()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Tag.Get("help") == "" {
+			continue
+		}
+		name := f.Tag.Get("yaml")
+		r := row{
+			name: name, env: "THALWEG_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")),
+			preset: f.Tag.Get("default"), help: f.Tag.Get("help"), field: i,
+		}
+		if words := f.Tag.Get("words"); words != "" {
+			r.words = strings.Split(words, "|")
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// set gives the row's setting in s a value, checked.
+func (r row) set(s *settings, value string) error {
+	if r.words != nil && value != r.preset && !slices.Contains(r.words, value) {
+		return fmt.Errorf("%q is none of %s", value, orList(r.words))
+	}
+	switch f := reflect.ValueOf(s).Elem().Field(r.field); f.Kind() {
+	case reflect.Bool:
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", value)
+		}
+		f.SetBool(b)
+	default:
+		f.SetString(value)
+	}
+	return nil
+}
+
+func (r row) get(s *settings) string {
+	return fmt.Sprint(reflect.ValueOf(s).Elem().Field(r.field).Interface())
+}
+
+// settingFlag makes a row a flag: it remembers the text until load.
+type settingFlag struct {
+	row   row
+	value string
+}
+
+func (f *settingFlag) String() string { return f.value }
+func (f *settingFlag) Type() string {
+	if f.row.preset == "false" {
+		return "bool"
+	}
+	return "string"
+}
+func (f *settingFlag) Set(v string) error {
+	f.value = v
+	return f.row.set(new(settings), v)
+}
+
+// addSettings gives a command a flag for each row, and --config.
+func addSettings(cmd *cobra.Command) {
+	for _, r := range rows() {
+		help := r.help
+		if r.words != nil {
+			help += " (" + strings.Join(r.words, "|") + ")"
+		}
+		flag := cmd.Flags().VarPF(&settingFlag{row: r, value: r.preset}, r.name, "", help+" ["+r.env+"]")
+		if r.preset == "false" {
+			flag.NoOptDefVal = "true"
+		}
+		if r.words != nil {
+			_ = cmd.RegisterFlagCompletionFunc(r.name, cobra.FixedCompletions(r.words, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	cmd.Flags().String("config", "", "YAML file of these settings and of credentials [THALWEG_CONFIG]")
+}
+
+// loadSettings puts together what the file, the environment and the flags say.
+func loadSettings(flags *pflag.FlagSet, env func(string) string) (settings, error) {
+	var s settings
+	for _, r := range rows() {
+		if err := r.set(&s, r.preset); err != nil {
+			return s, fmt.Errorf("default of %s: %w", r.name, err)
+		}
+	}
+	file, _ := flags.GetString("config")
+	if file == "" {
+		file = env("THALWEG_CONFIG")
+	}
+	if file != "" {
+		if err := readSettings(file, &s); err != nil {
+			return s, err
+		}
+	}
+	for _, r := range rows() {
+		if v := env(r.env); v != "" {
+			if err := r.set(&s, v); err != nil {
+				return s, fmt.Errorf("%s: %w", r.env, err)
+			}
+		}
+		if flag := flags.Lookup(r.name); flag.Changed {
+			if err := r.set(&s, flag.Value.String()); err != nil {
+				return s, fmt.Errorf("--%s: %w", r.name, err)
+			}
+		}
+	}
+	if id := env("THALWEG_ACCESS_KEY_ID"); id != "" {
+		s.Credentials = append(s.Credentials, credential{id, env("THALWEG_SECRET_ACCESS_KEY"), env("THALWEG_ACCOUNT")})
+	}
+	return s, nil
+}
+
+// readSettings reads a configuration file over s. Unknown keys are errors that
+// show their line.
+func readSettings(name string, s *settings) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	defer f.Close()
+	read := *s
+	if err := yaml.NewDecoder(f, yaml.Strict()).Decode(&read); err != nil && err != io.EOF {
+		return fmt.Errorf("configuration %s: %s", name, yaml.FormatError(err, false, true))
+	}
+	if !reflect.ValueOf(read).IsZero() { // which a file of nothing but comments makes it
+		*s = read
+	}
+	for _, r := range rows() {
+		if err := r.set(new(settings), r.get(s)); err != nil {
+			return fmt.Errorf("configuration %s: %s: %w", name, r.name, err)
+		}
+	}
+	return nil
+}
+
+// config is what package server is told.
+func (s settings) config() server.Config {
+	cfg := server.Config{
+		Listen: s.Listen, Data: s.Data, Ephemeral: s.Ephemeral, Limits: s.Limits == "aws",
+		Auth: s.Auth, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
+	}
+	for _, c := range s.Credentials {
+		cfg.Credentials = append(cfg.Credentials, server.Credential{
+			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, Account: c.Account,
+		})
+	}
+	return cfg
+}

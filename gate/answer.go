@@ -1,0 +1,126 @@
+package gate
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+
+	"github.com/thalweg/thalweg/gate/wire"
+)
+
+// Values of headers, made once; nobody writes to them.
+var (
+	contentTypes = [...][]string{wire.JSON: {wire.JSON.ContentType()}, wire.CBOR: {wire.CBOR.ContentType()}}
+	plainJSON    = []string{"application/json"}
+	smithyCBOR   = []string{"application/cbor"}
+	eventStream  = []string{wire.EventStream}
+)
+
+// Headers as AWS spells them, set under these very keys: HTTP/1.1 sends them
+// so, HTTP/2 in lower case.
+const (
+	headerID       = "x-amzn-RequestId"
+	headerExtended = "x-amz-id-2"
+)
+
+// identify gives the exchange its two ids: a random UUID, and 72 random bytes
+// in base64. They name a request in logs and guard nothing, so the generator
+// is the fast one, and both share one string.
+func (x *exchange) identify() {
+	const raw, uuid, extended = 72, 36, 96
+	var random [raw]byte
+	var out [uuid + extended]byte
+	for i := 0; i < raw; i += 8 {
+		binary.LittleEndian.PutUint64(random[i:], rand.Uint64())
+	}
+	base64.StdEncoding.Encode(out[uuid:], random[:])
+	binary.LittleEndian.PutUint64(random[0:], rand.Uint64())
+	binary.LittleEndian.PutUint64(random[8:], rand.Uint64())
+	random[6] = random[6]&0x0f | 0x40
+	random[8] = random[8]&0x3f | 0x80
+	at := 0
+	for i, b := range random[:16] {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			out[at] = '-'
+			at++
+		}
+		hex.Encode(out[at:], []byte{b})
+		at += 2
+	}
+	ids := string(out[:])
+	x.ids = [2]string{ids[:uuid], ids[uuid:]}
+	x.call.RequestID = x.ids[0]
+}
+
+// send writes an answer. The header's values may be the exchange's own, as
+// net/http copies them in WriteHeader. It finds out the length of short
+// bodies by itself, for less than we can.
+func (g *Gate) send(w http.ResponseWriter, x *exchange, status int, contentType []string, body []byte) {
+	x.status = status
+	h := w.Header()
+	h[headerID] = x.ids[0:1:1]
+	h[headerExtended] = x.ids[1:2:2]
+	h["Content-Type"] = contentType // nil keeps net/http from guessing one
+	if len(body) >= shortBody {
+		x.length[0] = strconv.Itoa(len(body))
+		h["Content-Length"] = x.length[:]
+	}
+	w.WriteHeader(status)
+	if len(body) > 0 {
+		w.Write(body) // an error means that the caller is gone, which its next read tells it
+	}
+}
+
+// shortBody is the size of net/http's buffer for an answer.
+const shortBody = 2 << 10
+
+// sendFault answers in the request's format. Error answers are short and rare
+// enough to be made anew.
+func (g *Gate) sendFault(w http.ResponseWriter, x *exchange, status int, name, message string) {
+	g.send(w, x, status, contentTypes[x.call.Format], wire.AppendError(nil, x.call.Format, name, message))
+}
+
+// sendXML answers as AWS does where it cannot tell what format is wanted.
+func (g *Gate) sendXML(w http.ResponseWriter, x *exchange, status int, name, message string) {
+	body := "<" + name + "/>\n"
+	if message != "" {
+		body = "<" + name + ">\n  <Message>" + message + "</Message>\n</" + name + ">\n"
+	}
+	g.send(w, x, status, nil, []byte(body))
+}
+
+// sendCoral answers in the envelope that AWS keeps for plain application/json.
+func (g *Gate) sendCoral(w http.ResponseWriter, x *exchange, status int, name string) {
+	g.send(w, x, status, plainJSON, []byte(`{"Output":{"__type":"com.amazon.coral.service#`+name+`"},"Version":"1.0"}`))
+}
+
+// sendSmithy answers a request in rpc-v2-cbor, which no service here speaks.
+func (g *Gate) sendSmithy(w http.ResponseWriter, x *exchange, path string) {
+	w.Header()["Smithy-Protocol"] = []string{"rpc-v2-cbor"}
+	g.send(w, x, http.StatusBadRequest, smithyCBOR, wire.AppendError(nil, wire.CBOR, "UnknownOperationException",
+		"No service here speaks rpc-v2-cbor ("+path+"): use AWS JSON 1.1 or CBOR 1.1 with X-Amz-Target."))
+}
+
+// cors lets a browser's scripts use the port, and answers their preflight
+// requests: then it is true.
+func (g *Gate) cors(w http.ResponseWriter, r *http.Request, x *exchange) bool {
+	h := w.Header()
+	h["Access-Control-Allow-Origin"] = []string{"*"}
+	if r.Method != http.MethodOptions {
+		h["Access-Control-Expose-Headers"] = []string{"x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date"}
+		return false
+	}
+	if v := r.Header["Access-Control-Request-Headers"]; len(v) > 0 {
+		h["Access-Control-Allow-Headers"] = v[:1]
+	}
+	if v := r.Header["Access-Control-Request-Method"]; len(v) > 0 {
+		h["Access-Control-Allow-Methods"] = v[:1]
+	}
+	h["Access-Control-Max-Age"] = []string{"172800"}
+	h[headerID] = x.ids[0:1:1]
+	w.WriteHeader(http.StatusOK)
+	return true
+}

@@ -1,0 +1,135 @@
+package gate
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/thalweg/thalweg/fault"
+)
+
+// Sizes of buffers that are kept: small ones with their exchange, middle and
+// large ones apart, so that few of them serve many connections.
+const (
+	small  = 64 << 10
+	middle = 1 << 20
+	large  = 16 << 20
+)
+
+// buffers keeps byte slices by size.
+type buffers struct{ small, middle, large sync.Pool }
+
+// get returns an empty slice with room for n bytes.
+func (b *buffers) get(n int) []byte {
+	size, pool := middle, &b.middle
+	switch {
+	case n <= small:
+		if p, ok := b.small.Get().(*[]byte); ok && cap(*p) >= n {
+			return (*p)[:0]
+		}
+		return make([]byte, 0, max(n, 2<<10))
+	case n > large:
+		return make([]byte, 0, n)
+	case n > middle:
+		size, pool = large, &b.large
+	}
+	if p, ok := pool.Get().(*[]byte); ok {
+		return (*p)[:0]
+	}
+	return make([]byte, 0, size)
+}
+
+// put takes a slice back, of any size; those of odd size go to the collector.
+func (b *buffers) put(p []byte) {
+	switch c := cap(p); {
+	case c >= large && c < 2*large:
+		b.large.Put(&p)
+	case c >= middle && c < large:
+		b.middle.Put(&p)
+	case c <= small:
+		b.small.Put(&p)
+	}
+}
+
+// answerSize is a guess at how large the next answer of an operation will be:
+// as large as the last few.
+type answerSize struct{ n atomic.Int64 }
+
+func (a *answerSize) guess() int { return int(a.n.Load()) }
+
+func (a *answerSize) saw(n int) {
+	old := a.n.Load()
+	if n := int64(n); n > small || old > small {
+		a.n.Store(max(n, old-old/8))
+	}
+}
+
+var errTooLarge = fault.Coded(fault.TooLarge, "RequestEntityTooLargeException", "The request body is larger than this server reads.")
+
+// read reads the whole body, into the exchange's own small buffer or one from
+// the pool. What the header claims to follow is not believed beyond a
+// megabyte: more room is taken only once that much has come.
+func (x *exchange) read(r *http.Request, pool *buffers, limit int64) error {
+	n := r.ContentLength
+	if n > limit {
+		return errTooLarge
+	}
+	if n < 0 {
+		return x.readUnknown(r.Body, pool, limit)
+	}
+	b := x.small(int(min(n, middle)), pool)
+	b = b[:min(n, middle)]
+	got, err := io.ReadFull(r.Body, b)
+	if err == nil && n > middle {
+		whole := append(pool.get(int(n)), b...)
+		pool.put(b)
+		b = whole[:n]
+		var more int
+		more, err = io.ReadFull(r.Body, b[got:])
+		got += more
+	}
+	x.body = b
+	if err != nil {
+		return fault.New(fault.Malformed, "The request body ended after %d of %d bytes.", got, n)
+	}
+	return nil
+}
+
+// readUnknown reads a body that says nothing of its length.
+func (x *exchange) readUnknown(body io.Reader, pool *buffers, limit int64) error {
+	b := x.small(small, pool)
+	for {
+		if len(b) == cap(b) {
+			grown := append(pool.get(int(min(2*int64(len(b)), limit+1))), b...)
+			if cap(b) > small { // else it is the exchange's own
+				pool.put(b)
+			}
+			b = grown
+		}
+		n, err := body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		x.body = b
+		switch {
+		case int64(len(b)) > limit:
+			return errTooLarge
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fault.New(fault.Malformed, "The request body ended after %d bytes.", len(b))
+		}
+	}
+}
+
+// small returns an empty slice with room for n bytes: the exchange's own where
+// that will do.
+func (x *exchange) small(n int, pool *buffers) []byte {
+	if n > small {
+		return pool.get(n)
+	}
+	if cap(x.ownBody) < n {
+		x.ownBody = make([]byte, 0, max(n, 2<<10))
+	}
+	return x.ownBody[:0]
+}

@@ -1,0 +1,195 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/thalweg/thalweg/fault"
+	"github.com/thalweg/thalweg/gate/wire"
+)
+
+// Flow is the answer of a streaming operation: first nothing, then, opened, a
+// stream of events. It is used by one goroutine, until the operation returns.
+//
+// A flow that waits holds no buffer of ours: what the request came in is given
+// back by Open, and an event's by Send.
+type Flow struct {
+	gate    *Gate
+	w       http.ResponseWriter
+	control *http.ResponseController
+	x       *exchange // until it is open
+	op      *operation
+	call    Call
+	ids     [2]string
+	err     error // of the write that failed: nothing is sent any more
+
+	mu      sync.Mutex // the drain meets a write in progress
+	writing bool
+}
+
+var (
+	errClosed = errors.New("send on a stream that is not open")
+	errUnused = errors.New("a streaming operation ended without an answer")
+	errDrains = fault.New(fault.Unavailable, "The server is stopping.")
+)
+
+// piece is how much is sent under one deadline: so a slow reader of a large
+// event is told from one that has stopped.
+const piece = 256 << 10
+
+// farewell is how long a reader may take for what is being sent to it as the
+// drain begins.
+const farewell = time.Second
+
+// Open answers 200 and begins the stream: header and the initial response go
+// out at once. From then on the call has no Body. A second Open does nothing.
+// An error means that the caller is gone.
+func (f *Flow) Open() error {
+	if f.x == nil {
+		return f.err
+	}
+	f.gate.release(f.x)
+	f.x, f.call.Body = nil, nil
+	h := f.w.Header()
+	h[headerID] = f.ids[0:1:1]
+	h[headerExtended] = f.ids[1:2:2]
+	h["Content-Type"] = eventStream
+	// The time for reading a request is over, and HTTP/1.1 goes on reading to
+	// see the caller leave. (What cannot set deadlines needs none.)
+	f.control.SetReadDeadline(time.Time{})
+	f.w.WriteHeader(http.StatusOK)
+	var room [160]byte
+	return f.write(wire.AppendInitialResponse(room[:0], f.call.Format))
+}
+
+// Send sends one event, and returns when it is on its way. payload appends the
+// event's body, in the call's format, to dst; size is about how many bytes
+// that will be: 0 where it is not much. An error of payload's sends nothing
+// and comes back as it is; any other means that the caller is gone or was cut
+// off because it took nothing for Stall.
+func (f *Flow) Send(event string, size int, payload func(dst []byte) ([]byte, error)) error {
+	switch {
+	case f.x != nil:
+		return errClosed
+	case f.err != nil:
+		return f.err
+	}
+	buf := f.gate.buffers.get(size + 256) // the head of a message and its checksums
+	buf = wire.BeginEvent(buf, event, f.call.Format.ContentType())
+	out, err := payload(buf)
+	if err == nil {
+		out, err = wire.EndMessage(out, 0)
+	}
+	if err == nil {
+		err = f.write(out)
+	}
+	if cap(out) < cap(buf) {
+		out = buf
+	}
+	f.gate.buffers.put(out)
+	return err
+}
+
+// write sends p and sees it off. No deadline stays on the connection: HTTP/2
+// would reset a stream that merely waits.
+func (f *Flow) write(p []byte) error {
+	var err error
+	for len(p) > 0 && err == nil {
+		n := min(len(p), piece)
+		f.allow(true)
+		_, err = f.w.Write(p[:n])
+		p = p[n:]
+	}
+	if err == nil {
+		err = f.control.Flush()
+	}
+	f.allow(false)
+	if err != nil {
+		f.err = fmt.Errorf("send to the reader of a stream: %w", err)
+	}
+	return f.err
+}
+
+// allow begins or ends the time that a write may take.
+func (f *Flow) allow(writing bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.writing = writing
+	var end time.Time
+	if writing {
+		end = time.Now().Add(f.patience())
+	}
+	f.control.SetWriteDeadline(end)
+}
+
+func (f *Flow) patience() time.Duration {
+	if f.gate.draining.Err() != nil {
+		return min(f.gate.cfg.Stall, farewell)
+	}
+	return f.gate.cfg.Stall
+}
+
+// hurry shortens the time of a write in progress, as the drain begins.
+func (f *Flow) hurry() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.writing {
+		f.control.SetWriteDeadline(time.Now().Add(f.patience()))
+	}
+}
+
+// stream runs x's operation, whose answer is a stream, and takes x over.
+func (g *Gate) stream(w http.ResponseWriter, r *http.Request, x *exchange) {
+	f := &Flow{gate: g, w: w, control: http.NewResponseController(w), x: x, op: x.op, call: x.call, ids: x.ids}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(g.draining, func() { cancel(); f.hurry() })()
+	status := f.end(ctx, r, f.run(ctx))
+	if g.cfg.Observe != nil {
+		g.cfg.Observe(f.op.service.Name, f.op.name, status, time.Since(f.call.Now))
+	}
+}
+
+func (f *Flow) run(ctx context.Context) (err error) {
+	defer recovered(&err)
+	return f.op.stream(ctx, &f.call, f)
+}
+
+// end brings the answer to its end after the operation returned err, and
+// returns the status to count it under. ctx is the operation's own, which the
+// drain ends as well as the caller.
+func (f *Flow) end(ctx context.Context, r *http.Request, err error) (status int) {
+	g := f.gate
+	if f.x != nil {
+		switch {
+		case err == nil:
+			err = errUnused
+		case r.Context().Err() == nil && gone(ctx, err):
+			err = errDrains
+		}
+		g.sendError(f.w, r, f.x, f.op, err)
+		status = f.x.status
+		g.release(f.x)
+		return status
+	}
+	status = http.StatusOK
+	if f.err == nil && err != nil && !gone(ctx, err) {
+		var name, message string
+		name, message, status = g.spell(ctx, &f.call, f.op, err)
+		// Names and messages are ours and short, so this cannot be too long.
+		if frame, err := wire.AppendException(nil, f.call.Format, name, message); err == nil {
+			f.write(frame)
+		}
+	}
+	if f.err != nil || r.Context().Err() != nil {
+		return statusGone
+	}
+	// The end of the body is still to be written. On HTTP/1.1 the deadline
+	// stays until the connection's next request sets its own.
+	f.control.SetWriteDeadline(time.Now().Add(f.patience()))
+	return status
+}

@@ -1,0 +1,117 @@
+package gate
+
+import (
+	"crypto/tls"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// record is the first byte of a TLS connection: a handshake record.
+const record = 0x16
+
+// listener hands out connections that find out by themselves, in their first
+// Read, whether the other side speaks TLS. Accept never waits for a byte.
+//
+// The TLS connection stays hidden inside: net/http, seeing a plain one, looks
+// for the HTTP/2 preface itself, and so takes it with and without ALPN (older
+// Java SDKs send it without), next to HTTP/1.1.
+type listener struct {
+	net.Listener
+	tls *tls.Config
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, cfg: l.tls}, nil
+}
+
+// conn is a connection in the clear until its first byte says otherwise. The
+// server's deadline for the first header is on it before the first Read, and
+// so bounds the handshake too.
+type conn struct {
+	net.Conn
+	cfg     *tls.Config // nil: never TLS
+	sniffed bool        // used by the reader only; the first Read has no other beside it
+	secure  atomic.Pointer[tls.Conn]
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	if c.sniffed {
+		if s := c.secure.Load(); s != nil {
+			return s.Read(p)
+		}
+		return c.Conn.Read(p)
+	}
+	n, err := c.Conn.Read(p)
+	if n == 0 {
+		return n, err
+	}
+	c.sniffed = true
+	if p[0] != record || c.cfg == nil {
+		return n, err
+	}
+	s := tls.Server(&replay{Conn: c.Conn, head: append([]byte(nil), p[:n]...)}, c.cfg)
+	c.secure.Store(s)
+	// Reads of the handshake end with the server's deadline, its writes here.
+	c.Conn.SetWriteDeadline(time.Now().Add(headerTimeout))
+	if err := s.Handshake(); err != nil {
+		return 0, err
+	}
+	c.Conn.SetWriteDeadline(time.Time{})
+	return s.Read(p)
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	if s := c.secure.Load(); s != nil {
+		return s.Write(p)
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *conn) Close() error {
+	if s := c.secure.Load(); s != nil {
+		return s.Close()
+	}
+	return c.Conn.Close()
+}
+
+// CloseWrite lets a caller whose body was too large to read still read why.
+func (c *conn) CloseWrite() error {
+	if s := c.secure.Load(); s != nil {
+		return s.CloseWrite()
+	}
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// replay gives the bytes that were read to tell TLS apart once more.
+type replay struct {
+	net.Conn
+	head []byte
+}
+
+func (r *replay) Read(p []byte) (int, error) {
+	if len(r.head) > 0 {
+		n := copy(p, r.head)
+		r.head = r.head[n:]
+		return n, nil
+	}
+	return r.Conn.Read(p)
+}
+
+// tlsConfig is the configured one with both protocols offered.
+func (g *Gate) tlsConfig() *tls.Config {
+	if g.cfg.TLS == nil {
+		return nil
+	}
+	c := g.cfg.TLS.Clone()
+	c.NextProtos = []string{"h2", "http/1.1"}
+	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
+	return c
+}

@@ -1,0 +1,275 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/thalweg/thalweg/fault"
+	"github.com/thalweg/thalweg/gate/sigv4"
+	"github.com/thalweg/thalweg/gate/wire"
+)
+
+// exchange is everything that one request needs, kept for the next one.
+type exchange struct {
+	call     Call
+	signed   sigv4.Request
+	verifier sigv4.Verifier
+	body     []byte // as read; ownBody or a slice of the pool's
+	ownBody  []byte
+	ownOut   []byte
+	ids      [2]string // request id, extended request id
+	length   [1]string
+	op       *operation
+	status   int
+}
+
+// media is how a request's content type is answered.
+type media uint8
+
+const (
+	mediaNone  media = iota // missing, or not one of ours
+	mediaJSON               // application/x-amz-json-1.1
+	mediaCBOR               // application/x-amz-cbor-1.1
+	mediaPlain              // application/json, of which only old Coral envelopes come back
+)
+
+// statusGone is what Observe is told of a caller that went away.
+const statusGone = 499
+
+// ServeHTTP answers one request.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if h := g.cfg.Routes[r.URL.Path]; h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+	}
+	x := g.exchanges.Get().(*exchange)
+	x.call.Now = time.Now()
+	if g.admit(w, r, x) {
+		if x.op.stream != nil {
+			g.stream(w, r, x)
+			return
+		}
+		g.serve(w, r, x, x.op)
+	}
+	if x.op != nil && g.cfg.Observe != nil {
+		g.cfg.Observe(x.op.service.Name, x.op.name, x.status, time.Since(x.call.Now))
+	}
+	g.release(x)
+}
+
+// release keeps the exchange and its buffers for the next request.
+func (g *Gate) release(x *exchange) {
+	if cap(x.body) > small {
+		g.buffers.put(x.body)
+	}
+	x.op, x.body, x.call, x.signed = nil, nil, Call{}, sigv4.Request{}
+	g.exchanges.Put(x)
+}
+
+// admit goes through AWS's checks in AWS's order, as kinesalite recorded it:
+// origin, method, empty body, content type, whether the body parses, target,
+// who is asking. It reports whether x's operation is to run: if not, the
+// request is answered. What the body means is the operation's affair.
+func (g *Gate) admit(w http.ResponseWriter, r *http.Request, x *exchange) bool {
+	x.identify()
+	if origin := r.Header["Origin"]; len(origin) > 0 && origin[0] != "" && g.cors(w, r, x) {
+		return false
+	}
+	if r.Method != http.MethodPost {
+		g.sendXML(w, x, http.StatusForbidden, "AccessDeniedException", undetermined)
+		return false
+	}
+	m := mediaOf(first(r.Header, "Content-Type"))
+	c := &x.call
+	c.Format = wire.CBOR
+	if m == mediaJSON {
+		c.Format = wire.JSON
+	}
+	c.Target = first(r.Header, "X-Amz-Target")
+	op := g.ops[c.Target]
+	x.op = op
+	if err := x.read(r, &g.buffers, g.cfg.MaxBody); err != nil {
+		g.sendError(w, r, x, nil, err)
+		return false
+	}
+	c.Body = x.body
+	switch {
+	case c.Target == "" && strings.HasPrefix(r.URL.Path, "/service/"):
+		g.sendSmithy(w, x, r.URL.Path)
+		return false
+	case len(c.Body) == 0 && op == nil:
+		g.sendError(w, r, x, nil, g.unknown(c.Target))
+		return false
+	case len(c.Body) == 0:
+		g.sendError(w, r, x, nil, errNotParsed)
+		return false
+	case m == mediaNone:
+		if service, name, _ := strings.Cut(c.Target, "."); service == "" || name == "" {
+			g.sendXML(w, x, http.StatusForbidden, "AccessDeniedException", undetermined)
+		} else {
+			g.sendXML(w, x, http.StatusNotFound, "UnknownOperationException", "")
+		}
+		return false
+	case m == mediaPlain:
+		// AWS lets nothing that is plain application/json get any further.
+		if !wire.Valid(wire.JSON, c.Body) {
+			g.sendCoral(w, x, http.StatusBadRequest, "SerializationException")
+		} else {
+			g.sendCoral(w, x, http.StatusNotFound, "UnknownOperationException")
+		}
+		return false
+	}
+	if encoding := first(r.Header, "Content-Encoding"); encoding != "" && encoding != "identity" {
+		g.sendError(w, r, x, nil, fault.Coded(fault.Malformed, "SerializationException",
+			"Content-Encoding '%s' is not supported here: send the body uncompressed.", encoding))
+		return false
+	}
+	var err error
+	if op != nil {
+		err = g.authenticate(r, x, op.service.Name)
+	} else {
+		err = g.unknown(c.Target)
+	}
+	if err != nil {
+		// Whether a body parses comes first with AWS. Operations find that out
+		// as they decode, so it is looked at apart only where none will run.
+		if !wire.Valid(c.Format, c.Body) {
+			err = errNotParsed
+		}
+		g.sendError(w, r, x, op, err)
+		return false
+	}
+	return true
+}
+
+const undetermined = "Unable to determine service/operation name to be authorized"
+
+var errNotParsed = &fault.Error{Kind: fault.Malformed, Code: "SerializationException"}
+
+// unknown is the fault for a target that is no operation, or not yet.
+func (g *Gate) unknown(target string) error {
+	return &fault.Error{Kind: fault.Unknown, Code: "UnknownOperationException", Message: g.later[target]}
+}
+
+// serve runs the operation and writes what it appended.
+func (g *Gate) serve(w http.ResponseWriter, r *http.Request, x *exchange, op *operation) {
+	dst, pooled := x.ownOut[:0], false
+	if n := op.size.guess(); n > small {
+		dst, pooled = g.buffers.get(n), true
+	}
+	out, err := g.run(r.Context(), x, op, dst)
+	if err != nil {
+		g.sendError(w, r, x, op, err)
+		out = dst
+	} else {
+		op.size.saw(len(out))
+		g.send(w, x, http.StatusOK, contentTypes[x.call.Format], out)
+	}
+	switch {
+	case cap(out) > small:
+		g.buffers.put(out)
+	case !pooled:
+		x.ownOut = out[:0]
+	}
+}
+
+// run calls the operation; a panic becomes an error, so that the caller gets
+// an answer and the log one line with the request's id.
+func (g *Gate) run(ctx context.Context, x *exchange, op *operation, dst []byte) (out []byte, err error) {
+	defer recovered(&err)
+	return op.serve(ctx, &x.call, dst)
+}
+
+// recovered, deferred, makes an error of a panic.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
+}
+
+// sendError answers with err as a fault of op's service, or of none.
+func (g *Gate) sendError(w http.ResponseWriter, r *http.Request, x *exchange, op *operation, err error) {
+	if gone(r.Context(), err) {
+		g.sendFault(w, x, http.StatusInternalServerError, "InternalFailure", "")
+		x.status = statusGone
+		return
+	}
+	name, message, status := g.spell(r.Context(), &x.call, op, err)
+	g.sendFault(w, x, status, name, message)
+}
+
+// gone reports whether err says no more than that ctx has ended.
+func gone(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, ctx.Err())
+}
+
+// spell puts err into words for the caller of op, or of no operation. What is
+// no fault is our failure: logged here, once, and told without detail.
+func (g *Gate) spell(ctx context.Context, c *Call, op *operation, err error) (name, message string, status int) {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Kind == fault.Internal {
+		g.cfg.Logger.ErrorContext(ctx, "operation failed",
+			"target", c.Target, "request_id", c.RequestID, "account", c.Account, "error", err)
+		return "InternalFailure", "", http.StatusInternalServerError
+	}
+	name, status = f.Code, http.StatusBadRequest
+	switch {
+	case f.Kind == fault.TooLarge && op == nil:
+		status = http.StatusRequestEntityTooLarge
+	case op != nil && op.service.Exception != nil && f.Kind != fault.Unauthentic:
+		name, status = op.service.Exception(f)
+	}
+	if name == "" {
+		name = defaultName(f.Kind)
+	}
+	return name, f.Message, status
+}
+
+// defaultName is the exception that every AWS service has for a kind of fault
+// without a name of its own.
+func defaultName(k fault.Kind) string {
+	switch k {
+	case fault.Malformed:
+		return "SerializationException"
+	case fault.Constraint, fault.Invalid:
+		return "ValidationException"
+	case fault.Unknown:
+		return "UnknownOperationException"
+	case fault.Denied:
+		return "AccessDeniedException"
+	case fault.Throttled:
+		return "ThrottlingException"
+	}
+	return "InternalFailure"
+}
+
+// mediaOf reads a content type, without its parameters.
+func mediaOf(value string) media {
+	if at := strings.IndexByte(value, ';'); at >= 0 {
+		value = value[:at]
+	}
+	switch strings.TrimSpace(value) {
+	case "application/x-amz-json-1.1":
+		return mediaJSON
+	case "application/x-amz-cbor-1.1":
+		return mediaCBOR
+	case "application/json":
+		return mediaPlain
+	}
+	return mediaNone
+}
+
+// first returns the first value of the header under its canonical key.
+func first(h http.Header, key string) string {
+	if v := h[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}

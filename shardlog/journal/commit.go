@@ -1,0 +1,369 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/thalweg/thalweg/flow"
+	"github.com/thalweg/thalweg/shardlog"
+)
+
+// committer is the one goroutine that writes the journal. Nothing here is
+// shared but what it publishes.
+type committer struct {
+	j *Journal
+
+	slot  *slot
+	off   int64 // where the next group goes
+	file  uint32
+	group uint64 // of the next group
+	lsn   uint64 // of the next frame
+	clock int64  // time of the last frame, Unix ms
+	epoch *epoch
+
+	snapshot []byte // the machine's, while no command was applied since
+	stale    bool
+
+	checked time.Time // when the disk's free space was looked at
+	low     error     // ErrFull with the reason while it is too low
+
+	// Of the group being built:
+	vec     [][]byte
+	lastBuf *chunk // chunk and end of the last buffer in vec, to grow it by an adjacent frame
+	lastEnd int
+	head    []byte // header of the last frame, not finished yet
+	size    int64
+	pubs    []pub
+}
+
+type pub struct {
+	shard *shard
+	chunk *chunk
+	ref   ref
+}
+
+func (c *committer) run() {
+	for {
+		b := c.j.queue.take()
+		if b == nil {
+			return
+		}
+		c.commit(b)
+		c.j.queue.finish(b)
+	}
+}
+
+// commit settles the fate of everything in the batch.
+func (c *committer) commit(b *batch) {
+	refuse, refuseOps := c.room(b)
+	c.begin()
+	for i := range b.items {
+		it := &b.items[i]
+		if it.op != nil {
+			c.addOp(it.op, refuseOps)
+			continue
+		}
+		for k := range it.entries {
+			c.addEntry(&it.entries[k], refuse)
+		}
+	}
+	if len(c.vec) > 0 {
+		if err := c.write(); err != nil {
+			c.j.fail(err)
+		}
+	}
+	if err := c.j.failure(); err != nil {
+		c.failAll(b, err)
+		return
+	}
+	c.publish(b)
+	for i := range b.items {
+		c.j.arena.giveBack(b.items[i].entries, false)
+	}
+}
+
+// room makes room for the batch, in a new file if need be. It answers why
+// entries, or ops, must be refused.
+func (c *committer) room(b *batch) (entries, ops error) {
+	if err := c.j.failure(); err != nil {
+		return err, err
+	}
+	if b.bytes > b.control {
+		entries = c.diskLow()
+		if entries == nil {
+			if entries = c.ensure(b.bytes, 1); entries == nil {
+				return nil, nil
+			}
+		}
+	}
+	if b.control > 0 {
+		ops = c.ensure(b.control, 0)
+	}
+	return entries, ops
+}
+
+// ensure sees to it that a group of n bytes can be written.
+func (c *committer) ensure(n int64, reserve int) error {
+	if c.off+align(n) <= c.slot.size || c.off == block {
+		return nil
+	}
+	return c.roll(reserve)
+}
+
+// roll freezes the epoch and begins the next file.
+func (c *committer) roll(reserve int) error {
+	next, err := c.j.pool.take(reserve)
+	if err != nil {
+		return err
+	}
+	st, err := c.capture()
+	if err != nil {
+		c.j.pool.put(next)
+		return err
+	}
+	h := slotHeader{file: c.file + 1, log: c.j.id, prevEnd: c.off, lsn: c.lsn, group: c.group, time: c.clock}
+	if err := next.begin(h); err != nil {
+		c.j.fail(err)
+		return c.j.failure()
+	}
+	c.file++
+	c.freeze(st)
+	c.slot, c.off = next, block
+	c.epoch = newEpoch(c.j.arena, flow.Pos(c.lsn))
+	c.epoch.slots = append(c.epoch.slots, next)
+	return nil
+}
+
+// freeze hands the epoch to the sealer, with the state that the journal's next
+// file builds on.
+func (c *committer) freeze(st *state) {
+	st.file = c.file
+	e := c.epoch
+	e.next, e.state = flow.Pos(c.lsn), st
+	c.j.sealer.push(e)
+}
+
+// capture copies the state as of the last group. The committer is between two
+// groups, so all that was decided is published.
+func (c *committer) capture() (*state, error) {
+	if c.stale {
+		snap, err := c.j.machine.Snapshot()
+		if err != nil {
+			return nil, fmt.Errorf("snapshot of the state machine: %w", err)
+		}
+		c.snapshot, c.stale = snap, false
+	}
+	return &state{
+		log: c.j.id, lsn: c.lsn, group: c.group, time: c.clock,
+		shards: c.j.table.capture(), snapshot: c.snapshot,
+	}, nil
+}
+
+// diskLow looks at the disk's free space, at most once per second.
+func (c *committer) diskLow() error {
+	now := time.Now()
+	if d := now.Sub(c.checked); d >= 0 && d < time.Second {
+		return c.low
+	}
+	c.checked = now
+	was := c.low
+	c.low = nil
+	free, total, err := c.j.fs.Free(c.j.dir)
+	if err != nil {
+		c.j.log.Warn("cannot tell how much disk is free", "dir", c.j.dir, "error", err)
+	} else if float64(free) < c.j.minFree*float64(total) {
+		c.low = fmt.Errorf("%d MiB free of %d MiB on the disk of %s, at least %.0f %% are kept free: %w",
+			free>>20, total>>20, c.j.dir, c.j.minFree*100, shardlog.ErrFull)
+	}
+	if (was == nil) != (c.low == nil) {
+		c.j.log.Warn("disk space", "dir", c.j.dir, "free", free, "total", total, "appends", map[bool]string{true: "taken again", false: "refused"}[c.low == nil])
+	}
+	return c.low
+}
+
+func (c *committer) begin() {
+	clear(c.vec)
+	clear(c.pubs)
+	c.vec, c.pubs, c.size = c.vec[:0], c.pubs[:0], 0
+	c.lastBuf, c.head = nil, nil
+	c.clock = max(c.clock, time.Now().UnixMilli())
+}
+
+// addEntry gives an entry its place in the group, or its error.
+func (c *committer) addEntry(e *shardlog.Entry, refuse error) {
+	if e.Err != nil { // found wanting by Append already
+		return
+	}
+	if refuse != nil {
+		e.Err = refuse
+		return
+	}
+	s := c.j.table.get(e.Shard)
+	switch {
+	case s == nil || s.gone:
+		e.Err = noShard(e.Shard)
+		return
+	case s.sealing != 0:
+		e.Err = sealedShard(e.Shard)
+		return
+	}
+	home := e.Home.(*chunk)
+	off := home.offset(e.Payload)
+	e.Pos, e.Time = flow.Pos(c.lsn), c.clock
+	c.pubs = append(c.pubs, pub{shard: s, chunk: home, ref: ref{
+		pos: e.Pos, time: e.Time, off: uint32(off), length: uint32(len(e.Payload)), count: uint32(e.Count),
+	}})
+	start, end := off-frameHeader, off+len(e.Payload)
+	c.place(home.buf[start:off], uint64(e.Count))
+	if home == c.lastBuf && start == c.lastEnd {
+		v := &c.vec[len(c.vec)-1]
+		*v = (*v)[:len(*v)+end-start]
+	} else {
+		c.vec = append(c.vec, home.buf[start:end])
+	}
+	c.lastBuf, c.lastEnd = home, end
+	c.size += int64(end - start)
+}
+
+// addOp does the same for an op.
+func (c *committer) addOp(o *op, refuse error) {
+	if o.kind == kindRoll {
+		return // after the group: see publish
+	}
+	if refuse != nil {
+		o.err, o.skip = refuse, true
+		return
+	}
+	if !c.j.admit(o, flow.Pos(c.lsn)) {
+		o.skip = true
+		return
+	}
+	o.pos = flow.Pos(c.lsn)
+	c.place(o.buf[:frameHeader], 1)
+	c.vec = append(c.vec, o.buf)
+	c.lastBuf = nil
+	c.size += int64(len(o.buf))
+}
+
+// place finishes the frame before and starts this one. A header waits for the
+// next frame, which tells that it is not the last of the group.
+func (c *committer) place(h []byte, count uint64) {
+	if c.head != nil {
+		putFinish(c.head, c.j.seed, false)
+	}
+	putPlace(h, c.slot.file, c.group, c.lsn, c.clock)
+	c.head = h
+	c.lsn += count
+}
+
+// write puts the group on disk.
+func (c *committer) write() error {
+	putFinish(c.head, c.j.seed, true)
+	end := align(c.size)
+	if pad := end - c.size; pad > 0 {
+		c.vec = append(c.vec, zeros[:pad])
+	}
+	if err := c.slot.f.WriteVec(c.vec, c.off); err != nil {
+		return fmt.Errorf("write journal file %s: %w", c.slot.path, err)
+	}
+	sync := c.slot.f.SyncData
+	if c.off+end > c.slot.size { // a group larger than the slot
+		c.slot.size = c.off + end
+		sync = c.slot.f.Sync
+	}
+	if err := sync(); err != nil {
+		return fmt.Errorf("sync journal file %s: %w", c.slot.path, err)
+	}
+	c.off += end
+	c.group++
+	return nil
+}
+
+// publish shows readers what is on disk now, and begins a new file if it is time.
+func (c *committer) publish(b *batch) {
+	var s *shard
+	for i := range c.pubs {
+		p := &c.pubs[i]
+		if p.shard != s {
+			if s != nil {
+				s.wakeAndUnlock()
+			}
+			s = p.shard
+			s.mu.Lock()
+		}
+		p.ref.chunk = c.epoch.hold(p.chunk)
+		c.epoch.publish(s, p.ref)
+	}
+	if s != nil {
+		s.wakeAndUnlock()
+	}
+	c.j.next.Store(c.lsn)
+	roll := c.epoch.live > c.j.arena.limit/2 // or nothing would ever make room again
+	for i := range b.items {
+		o := b.items[i].op
+		switch {
+		case o == nil || o.skip:
+		case o.kind == kindRoll:
+			roll = roll || c.epoch.born != 0 && c.clock-c.epoch.born >= c.j.sealAfter.Milliseconds()
+		default:
+			c.apply(o)
+		}
+	}
+	if roll && c.epoch.frames > 0 {
+		if err := c.roll(1); err != nil && !errors.Is(err, shardlog.ErrFull) {
+			c.j.log.Error("begin a new journal file", "error", err)
+		}
+	}
+}
+
+func (s *shard) wakeAndUnlock() {
+	if s.waiters != nil {
+		s.wake()
+	}
+	s.mu.Unlock()
+}
+
+func (c *committer) apply(o *op) {
+	switch o.kind {
+	case kindMeta:
+		o.result = c.j.machine.Apply(o.pos, o.payload())
+		c.stale = true
+	case kindCreate:
+		for _, spec := range o.specs {
+			c.j.table.get(spec.Shard).applyCreate()
+		}
+	case kindSeal:
+		for _, id := range o.shards {
+			c.j.table.get(id).applySeal(o.pos)
+		}
+	case kindRetain:
+		for _, id := range o.shards {
+			c.j.table.get(id).applyRetain(o.keep, c.clock)
+		}
+	case kindDrop:
+		for _, id := range o.shards {
+			if s := c.j.table.get(id); s != nil {
+				s.applyDrop()
+			}
+		}
+		c.j.tidier.poke()
+	}
+}
+
+func (c *committer) failAll(b *batch, err error) {
+	for i := range b.items {
+		it := &b.items[i]
+		if it.op != nil {
+			it.op.err = err
+		}
+		for k := range it.entries {
+			it.entries[k].Err = err
+		}
+		c.j.arena.giveBack(it.entries, false)
+	}
+}
+
+func sealedShard(id shardlog.Shard) error {
+	return fmt.Errorf("shard %d: %w", id, shardlog.ErrSealed)
+}

@@ -1,0 +1,103 @@
+package journal
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/thalweg/thalweg/flow"
+)
+
+// epoch is the frames of one journal file (after recovery: of all files that
+// were replayed) in memory, until they are in segments. The committer fills
+// it, then freezes it; from then on it is read-only.
+type epoch struct {
+	arena  *arena
+	slots  []*slot
+	chunks []*chunk
+	shards []*shard // those with frames here; sorted when frozen
+	first  flow.Pos // LSN it begins at
+	next   flow.Pos // LSN after it; set when frozen
+	born   int64    // time of its first frame, Unix ms; 0 while empty
+	frames int64
+	live   int64 // bytes charged to the arena
+	state  *state
+
+	refs atomic.Int64 // one until it is sealed, one per pin
+}
+
+func newEpoch(a *arena, first flow.Pos) *epoch {
+	e := &epoch{arena: a, first: first}
+	e.refs.Store(1)
+	return e
+}
+
+// hold makes the epoch keep c and returns its number here.
+func (e *epoch) hold(c *chunk) uint32 {
+	if c.epoch != e {
+		c.refs.Add(1)
+		c.epoch = e
+		c.index = uint32(len(e.chunks))
+		e.chunks = append(e.chunks, c)
+	}
+	return c.index
+}
+
+// Unpin ends one hold on the epoch's memory.
+func (e *epoch) Unpin() {
+	if e.refs.Add(-1) != 0 {
+		return
+	}
+	for _, c := range e.chunks {
+		c.release(1)
+	}
+	e.chunks = nil
+}
+
+func (e *epoch) payload(r *ref) []byte {
+	return e.chunks[r.chunk].buf[r.off : r.off+r.length : r.off+r.length]
+}
+
+// header is the frame header in front of a payload.
+func (e *epoch) header(r *ref) []byte {
+	return e.chunks[r.chunk].buf[r.off-frameHeader : r.off]
+}
+
+// publish makes a frame on disk visible to readers. The shard's lock is held.
+func (e *epoch) publish(s *shard, r ref) {
+	n := len(s.mem)
+	if n == 0 || s.mem[n-1].epoch != e {
+		s.mem = append(s.mem, piece{epoch: e})
+		e.shards = append(e.shards, s)
+		n++
+	}
+	p := &s.mem[n-1]
+	p.refs = append(p.refs, r)
+	s.tail, s.last = r.next(), r.time
+	if e.born == 0 {
+		e.born = r.time
+	}
+	e.frames++
+	e.live += int64(frameHeader) + int64(r.length)
+}
+
+// seekPos returns the index of the first frame with a record at or after from.
+func seekPos(refs []ref, from flow.Pos) int {
+	i, _ := slices.BinarySearchFunc(refs, from, func(r ref, p flow.Pos) int {
+		if r.next() <= p {
+			return -1
+		}
+		return 1
+	})
+	return i
+}
+
+// seekTime returns the index of the first frame taken in at or after t.
+func seekTime(refs []ref, t int64) int {
+	i, _ := slices.BinarySearchFunc(refs, t, func(r ref, t int64) int {
+		if r.time < t {
+			return -1
+		}
+		return 1
+	})
+	return i
+}

@@ -58,9 +58,6 @@ func (f *Flow) Open() error {
 	h[headerID] = f.ids[0:1:1]
 	h[headerExtended] = f.ids[1:2:2]
 	h["Content-Type"] = eventStream
-	// The time for reading a request is over, and HTTP/1.1 goes on reading to
-	// see the caller leave. (What cannot set deadlines needs none.)
-	f.control.SetReadDeadline(time.Time{})
 	f.w.WriteHeader(http.StatusOK)
 	var room [160]byte
 	return f.write(wire.AppendInitialResponse(room[:0], f.call.Format))

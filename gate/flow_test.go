@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +25,7 @@ type live struct {
 }
 
 type liveIn struct {
-	Do    string `aws:"required,min=1"`
+	Do    string `aws:"min=1"`
 	Count int64
 	Size  int64
 }
@@ -82,6 +81,8 @@ func (l *live) serve(ctx context.Context, c *Call, in *liveIn, flow *Flow) error
 		return flow.Send("E", 0, func(dst []byte) ([]byte, error) { return nil, fault.New(fault.NotFound, "half way") })
 	case "wait":
 		<-l.release
+	case "late":
+		time.Sleep(6 * time.Minute) // of a bubble
 	}
 	for i := int64(0); i < in.Count || in.Count < 0; i++ {
 		if err := flow.Send("Tick", int(in.Size), func(dst []byte) ([]byte, error) {
@@ -357,55 +358,61 @@ func TestStreamDrain(t *testing.T) {
 	}
 }
 
-// A session of five minutes with an event every five seconds
-// (clients.md 0.3) outlives every deadline of requests, ends cleanly, and
-// leaves its connection to the next request.
+// A session of minutes, with an event every five seconds (clients.md 0.3) or
+// with none for long, outlives every deadline of requests and of earlier
+// writes, ends cleanly, and leaves its connection to the next request.
 func TestStreamSession(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLive()
-		pipe := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		cfg := Config{Listener: pipe}
-		l.config(&cfg)
-		g, err := New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- g.Run(ctx) }()
+	for _, way := range []string{"http/1.1", "h2c"} {
+		t.Run(way, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { testSession(t, way) }) })
+	}
+}
+
+func testSession(t *testing.T, way string) {
+	l := newLive()
+	pipe := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	cfg := Config{Listener: pipe}
+	l.config(&cfg)
+	g, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	c := (&house{Gate: g, addr: "gate"}).client(t, way)
+	tr := c.Transport.(base).rt.(*http.Transport)
+	dials := 0
+	tr.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		dials++
 		mine, theirs := net.Pipe()
 		pipe.conns <- theirs
-		from := bufio.NewReader(mine)
-		for range 2 {
-			r := liveRequest(t, wire.JSON, liveIn{Do: "ticks", Count: 72, Size: 10})
-			r.Host = "gate"
-			began := time.Now()
-			go r.Write(mine)
-			res, err := http.ReadResponse(from, r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := wire.NewDecoder(res.Body)
-			n := 0
-			for ; ; n++ {
-				if _, err := d.Next(); err != nil {
-					if err != io.EOF {
-						t.Error(err)
-					}
-					break
+		return mine, nil
+	}
+	for in, events := range map[liveIn]int{{Do: "ticks", Count: 72, Size: 10}: 72, {Do: "late", Count: 1}: 1} {
+		began := time.Now()
+		_, d := open(t, c, wire.JSON, in)
+		n := 0
+		for ; ; n++ {
+			if _, err := d.Next(); err != nil {
+				if err != io.EOF {
+					t.Error(in.Do, err)
 				}
+				break
 			}
-			if took := time.Since(began); n != 73 || took != 6*time.Minute {
-				t.Errorf("%d messages in %s", n, took)
-			}
-			time.Sleep(2 * time.Minute) // in the bubble: past the last write's deadline
 		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+		if took := time.Since(began); n != events || took != 6*time.Minute {
+			t.Errorf("%s: %d events in %s", in.Do, n, took)
 		}
-		mine.Close()
-	})
+		time.Sleep(2 * time.Minute) // past the last write's deadline
+	}
+	if dials != 1 {
+		t.Errorf("%d connections", dials)
+	}
+	tr.CloseIdleConnections()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestStreamOpsRefused(t *testing.T) {

@@ -37,6 +37,7 @@ type conn struct {
 	cfg     *tls.Config // nil: never TLS
 	sniffed bool        // used by the reader only; the first Read has no other beside it
 	secure  atomic.Pointer[tls.Conn]
+	clogged atomic.Bool // a write failed
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -67,13 +68,19 @@ func (c *conn) Read(p []byte) (int, error) {
 
 func (c *conn) Write(p []byte) (int, error) {
 	if s := c.secure.Load(); s != nil {
-		return s.Write(p)
+		n, err := s.Write(p)
+		if err != nil {
+			c.clogged.Store(true)
+		}
+		return n, err
 	}
 	return c.Conn.Write(p)
 }
 
+// Close says goodbye over TLS, unless writes fail already: that would only
+// wait five seconds to fail, too.
 func (c *conn) Close() error {
-	if s := c.secure.Load(); s != nil {
+	if s := c.secure.Load(); s != nil && !c.clogged.Load() {
 		return s.Close()
 	}
 	return c.Conn.Close()

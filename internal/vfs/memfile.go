@@ -224,6 +224,8 @@ func (f *memFile) Sync() error {
 
 func (f *memFile) SyncData() error { return f.Sync() }
 
+func (f *memFile) Flush(off, n int64) error { return nil }
+
 func (f *memFile) Size() (int64, error) {
 	if err := f.check("stat", false, 0); err != nil {
 		return 0, err

@@ -99,6 +99,25 @@ func (f *osFile) SyncData() error {
 	}
 }
 
+func (f *osFile) Flush(off, n int64) error {
+	f.open.RLock()
+	defer f.open.RUnlock()
+	if int(f.Fd()) < 0 {
+		return f.failed("flush", os.ErrClosed)
+	}
+	const whole = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	for {
+		err := unix.SyncFileRange(int(f.Fd()), off, n, whole)
+		switch err {
+		case unix.EINTR:
+			continue
+		case unix.ENOSYS, unix.ESPIPE, unix.EINVAL:
+			return nil
+		}
+		return f.failed("flush", err)
+	}
+}
+
 func (f *osFile) Punch(off, n int64) error {
 	if n <= 0 {
 		return nil

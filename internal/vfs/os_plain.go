@@ -19,3 +19,5 @@ func (f *osFile) WriteVec(bufs [][]byte, off int64) error {
 func (f *osFile) SyncData() error { return f.Sync() }
 
 func (f *osFile) Punch(off, n int64) error { return nil }
+
+func (f *osFile) Flush(off, n int64) error { return nil }

@@ -198,7 +198,7 @@ func (s *sealer) write(e *epoch, stop <-chan struct{}) (metas []segment.Meta, er
 		}
 		if ws[class] == nil {
 			names[class] = segmentName(class, e.first, e.next-1, s.j.number())
-			o := segment.Options{Class: class, Store: s.j.id}
+			o := segment.Options{Class: class, Store: s.j.id, Stable: true}
 			if ws[class], err = segment.Create(s.j.fs, s.j.store.dir+"/"+names[class], o); err != nil {
 				return nil, fmt.Errorf("make segment %s: %w", names[class], err)
 			}

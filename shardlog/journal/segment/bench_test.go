@@ -22,6 +22,7 @@ func (nowhere) Remove(string) error             { return nil }
 func (nowhere) SyncDir(string) error            { return nil }
 
 func (nowhereFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (nowhereFile) WriteVec([][]byte, int64) error         { return nil }
 func (nowhereFile) Sync() error                            { return nil }
 func (nowhereFile) Close() error                           { return nil }
 
@@ -51,7 +52,7 @@ func shapes() []shape {
 const benchBytes = 64 << 20
 
 func fill(b *testing.B, fs vfs.FS, name string, s shape, from flow.Pos) int64 {
-	w, err := Create(fs, name, Options{Compress: s.compress, Store: testStore})
+	w, err := Create(fs, name, Options{Compress: s.compress, Stable: true, Store: testStore})
 	if err != nil {
 		b.Fatal(err)
 	}

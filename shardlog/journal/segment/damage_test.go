@@ -239,6 +239,13 @@ func (f breakingFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.File.WriteAt(p, off)
 }
 
+func (f breakingFile) WriteVec(bufs [][]byte, off int64) error {
+	if err := f.b.step(); err != nil {
+		return err
+	}
+	return f.File.WriteVec(bufs, off)
+}
+
 func (f breakingFile) Sync() error {
 	if err := f.b.step(); err != nil {
 		return err

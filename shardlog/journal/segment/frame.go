@@ -13,7 +13,7 @@ const (
 	blockSize   = 256 << 10 // raw, unless one frame alone is more
 )
 
-func appendFrame(dst []byte, f *Frame) []byte {
+func appendHeader(dst []byte, f *Frame) []byte {
 	var h [frameHeader]byte
 	le := binary.LittleEndian
 	le.PutUint64(h[0:], uint64(f.Pos))
@@ -21,7 +21,7 @@ func appendFrame(dst []byte, f *Frame) []byte {
 	le.PutUint32(h[16:], uint32(f.Count))
 	le.PutUint32(h[20:], uint32(len(f.Payload)))
 	le.PutUint32(h[24:], f.Sum)
-	return append(append(dst, h[:]...), f.Payload...)
+	return append(dst, h[:]...)
 }
 
 // firstFrame splits the first frame off a raw block that checkBlock has

@@ -157,7 +157,7 @@ func metaOfFrames(name string, o Options, frames []Frame) Meta {
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fs := newFS()
-		o := Options{Class: rapid.Byte().Draw(t, "class"), Compress: rapid.Bool().Draw(t, "compress"), Store: testStore}
+		o := Options{Class: rapid.Byte().Draw(t, "class"), Compress: rapid.Bool().Draw(t, "compress"), Stable: rapid.Bool().Draw(t, "stable"), Store: testStore}
 		frames := drawFrames(t, "in", 1, maxPos-MaxCount)
 		m := write(t, fs, "a.seg", o, frames)
 		if len(frames) == 0 {
@@ -397,4 +397,15 @@ func TestCache(t *testing.T) {
 	if c.get(blockID{1, 0}) != nil || c.get(blockID{2, 9}) == nil || c.used != 100+cachedOverhead {
 		t.Error("forget let go of the wrong blocks")
 	}
+}
+
+// TestJoin: the joined checksum is that of the bytes one after the other.
+func TestJoin(t *testing.T) {
+	p := newPowers()
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := rapid.SliceOf(rapid.Byte()).Draw(t, "a"), rapid.SliceOfN(rapid.Byte(), 0, 70000).Draw(t, "b")
+		if got, want := p.join(Sum(a), Sum(b), len(b)), Sum(append(slices.Clip(a), b...)); got != want {
+			t.Fatalf("joined %08x, whole %08x", got, want)
+		}
+	})
 }

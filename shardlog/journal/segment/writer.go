@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"path"
-	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -16,8 +15,10 @@ import (
 
 const (
 	writeSize  = 1 << 20 // bytes per write to the file, at least
+	flushSize  = 4 << 20 // bytes after which the disk is told to begin
 	keepBuffer = 4 << 20 // a larger buffer, grown by a huge frame, is not kept
 	sampleSize = 8 << 10
+	shareSize  = 4 << 10 // a payload of this size is not copied, when it need not be
 )
 
 // ErrOrder is Add's answer to a frame that is not after the one before.
@@ -31,21 +32,32 @@ type Writer struct {
 	opts Options
 	err  error // the first failure; nothing is written after it
 
-	out    []byte // what is not written yet: whole blocks, then the open one
-	off    int64  // of out[0] in the file
-	start  int    // of the open block in out
-	open   block  // what is known of the open block; frames 0: there is none
-	blocks []block
+	out     []byte // what is not written yet: whole blocks, then the open one
+	cuts    []cut  // payloads that belong between the bytes of out
+	cut     int    // bytes of all cuts
+	off     int64  // of the first byte not written yet
+	flushed int64  // up to here the disk was told to begin
+	start   int    // of the open block in what is not written
+	open    block  // what is known of the open block; frames 0: there is none
+	blocks  []block
+	vec     [][]byte
+	power   powers
 
 	zip  *zstd.Encoder
 	zbuf []byte
+}
+
+// cut is a payload that lies where the caller has it: it follows out[:at].
+type cut struct {
+	at      int
+	payload []byte
 }
 
 // Create begins the segment that will be called name once Finish returns.
 // Until then it is a file of that name with TempSuffix; one left from before
 // is overwritten.
 func Create(fs vfs.FS, name string, o Options) (*Writer, error) {
-	w := &Writer{fs: fs, path: name, opts: o}
+	w := &Writer{fs: fs, path: name, opts: o, power: newPowers()}
 	if o.Compress {
 		zip, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 			zstd.WithEncoderCRC(false), zstd.WithWindowSize(blockSize), zstd.WithLowerEncoderMem(true))
@@ -64,8 +76,8 @@ func Create(fs vfs.FS, name string, o Options) (*Writer, error) {
 }
 
 // Add appends a frame, which must be of the same shard as the one before and
-// after it, or of a higher shard; else ErrOrder. The payload is copied, and
-// its Sum taken on trust.
+// after it, or of a higher shard; else ErrOrder. The payload is copied unless
+// Options.Stable promises that it stays as it is; its Sum is taken on trust.
 func (w *Writer) Add(f Frame) error {
 	if w.err != nil {
 		return w.err
@@ -78,7 +90,7 @@ func (w *Writer) Add(f Frame) error {
 		return fmt.Errorf("segment %s: shard %d position %d after shard %d position %d: %w", w.path, f.Shard, f.Pos, last, at, ErrOrder)
 	}
 	size := frameHeader + len(f.Payload)
-	if w.open.frames > 0 && (f.Shard != w.open.shard || len(w.out)-w.start+size > blockSize) {
+	if w.open.frames > 0 && (f.Shard != w.open.shard || w.pending()-w.start+size > blockSize) {
 		if err := w.seal(); err != nil {
 			return err
 		}
@@ -86,17 +98,35 @@ func (w *Writer) Add(f Frame) error {
 	b := &w.open
 	if b.frames == 0 {
 		*b = block{shard: f.Shard, first: f.Pos, minTime: f.Time, maxTime: f.Time}
-		if cap(w.out)-len(w.out) < size {
-			w.out = slices.Grow(w.out, size)
-		}
 	}
 	b.last = f.Last()
 	b.minTime, b.maxTime = min(b.minTime, f.Time), max(b.maxTime, f.Time)
 	b.records += uint32(f.Count)
 	b.frames++
-	w.out = appendFrame(w.out, &f)
+	if w.zip != nil {
+		w.out = append(appendHeader(w.out, &f), f.Payload...)
+		return nil
+	}
+	at := len(w.out)
+	w.out = appendHeader(w.out, &f)
+	b.sum = crc32.Update(b.sum, castagnoli, w.out[at:])
+	if len(f.Payload) < shareSize {
+		w.out = append(w.out, f.Payload...)
+		b.sum = crc32.Update(b.sum, castagnoli, f.Payload)
+		return nil
+	}
+	b.sum = w.power.join(b.sum, f.Sum, len(f.Payload))
+	if !w.opts.Stable {
+		w.out = append(w.out, f.Payload...)
+		return nil
+	}
+	w.cuts = append(w.cuts, cut{len(w.out), f.Payload})
+	w.cut += len(f.Payload)
 	return nil
 }
+
+// pending is how many bytes are not written yet.
+func (w *Writer) pending() int { return len(w.out) + w.cut }
 
 // tip is the shard and the position of the last record added.
 func (w *Writer) tip() (shardlog.Shard, flow.Pos) {
@@ -113,9 +143,14 @@ func (w *Writer) tip() (shardlog.Shard, flow.Pos) {
 func (w *Writer) seal() error {
 	b := w.open
 	w.open = block{}
+	n := w.pending() - w.start
+	b.raw, b.codec = uint32(n), plain
+	if w.zip == nil {
+		return w.push(b, n)
+	}
+	// A writer that compresses has no cuts: start is a place in out.
 	raw := w.out[w.start:]
-	b.raw, b.codec = uint32(len(raw)), plain
-	if w.zip != nil && w.shrinks(raw) {
+	if w.shrinks(raw) {
 		w.zbuf = w.zip.EncodeAll(raw, w.zbuf[:0])
 		if worth(len(w.zbuf), len(raw)) {
 			w.out = append(w.out[:w.start], w.zbuf...)
@@ -130,11 +165,11 @@ func (w *Writer) seal() error {
 	return w.push(b, len(stored))
 }
 
-// push enters a block whose n stored bytes are the end of out.
+// push enters a block whose n stored bytes are the last that are pending.
 func (w *Writer) push(b block, n int) error {
 	b.off, b.stored = w.off+int64(w.start), uint32(n)
 	w.blocks = append(w.blocks, b)
-	w.start = len(w.out)
+	w.start = w.pending()
 	if w.start < writeSize {
 		return nil
 	}
@@ -178,17 +213,36 @@ func (w *Writer) copyBlock(b block, stored []byte) error {
 }
 
 func (w *Writer) flush() error {
-	if len(w.out) == 0 {
+	n := w.pending()
+	if n == 0 {
 		return nil
 	}
-	if _, err := w.file.WriteAt(w.out, w.off); err != nil {
+	w.vec = w.vec[:0]
+	at := 0
+	for _, c := range w.cuts {
+		w.vec = append(w.vec, w.out[at:c.at], c.payload)
+		at = c.at
+	}
+	w.vec = append(w.vec, w.out[at:])
+	if err := w.file.WriteVec(w.vec, w.off); err != nil {
 		w.err = fmt.Errorf("write segment %s at offset %d: %w", w.path, w.off, err)
 		return w.err
 	}
-	w.off += int64(len(w.out))
-	w.start, w.out = 0, w.out[:0]
+	clear(w.vec)
+	clear(w.cuts)
+	w.off += int64(n)
+	w.start, w.out, w.cuts, w.cut = 0, w.out[:0], w.cuts[:0], 0
 	if cap(w.out) > keepBuffer {
 		w.out = make([]byte, 0, writeSize+blockSize)
+	}
+	// One sync of all at the end would keep the disk to itself for long, and
+	// the journal's small syncs waiting behind it.
+	if w.off-w.flushed >= flushSize {
+		if err := w.file.Flush(w.flushed, w.off-w.flushed); err != nil {
+			w.err = fmt.Errorf("write segment %s: %w", w.path, err)
+			return w.err
+		}
+		w.flushed = w.off
 	}
 	return nil
 }
@@ -222,7 +276,7 @@ func (w *Writer) finish() (size int64, err error) {
 	if len(w.blocks) > (maxFooter-headSize)/entrySize {
 		return 0, fmt.Errorf("%d blocks are too many", len(w.blocks))
 	}
-	at := w.off + int64(len(w.out))
+	at := w.off + int64(w.pending())
 	sum, from := uint32(0), len(w.out)
 	w.out = appendHead(w.out, head{class: w.opts.Class, store: w.opts.Store}, w.blocks)
 	for i := range w.blocks {
@@ -249,7 +303,7 @@ func (w *Writer) finish() (size int64, err error) {
 	if err := w.fs.Rename(w.path+TempSuffix, w.path); err != nil {
 		return 0, err
 	}
-	w.file, w.out, w.zbuf, w.zip = nil, nil, nil, nil
+	w.file, w.out, w.cuts, w.zbuf, w.zip = nil, nil, nil, nil, nil
 	return w.off, w.fs.SyncDir(path.Dir(w.path))
 }
 
@@ -261,7 +315,7 @@ func (w *Writer) Abort() {
 	// The file is worthless: neither error says anything that matters.
 	_ = w.file.Close()
 	_ = w.fs.Remove(w.path + TempSuffix)
-	w.file, w.out, w.zbuf, w.zip = nil, nil, nil, nil
+	w.file, w.out, w.cuts, w.zbuf, w.zip = nil, nil, nil, nil, nil
 	if w.err == nil {
 		w.err = fmt.Errorf("segment %s: %w", w.path, ErrClosed)
 	}

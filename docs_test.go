@@ -1,0 +1,68 @@
+package thalweg_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestDocs keeps the documents true where that is cheap: what they link to is
+// there, and so are the tests that docs/differences.md points at.
+func TestDocs(t *testing.T) {
+	files, err := tree(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{}
+	for _, f := range files {
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(f.text, -1) {
+			tests[m[1]] = true
+		}
+	}
+	for _, doc := range []string{"README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/differences.md", "docs/dependencies.md"} {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(doc), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", doc, m[1])
+			}
+		}
+		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(text), -1) {
+			if !tests[name] {
+				t.Errorf("%s points at %s, and there is no such test", doc, name)
+			}
+		}
+	}
+}
+
+// Every direct dependency has its line in docs/dependencies.md.
+func TestDependenciesAreExplained(t *testing.T) {
+	files, err := tree(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v`).FindAllStringSubmatch(string(mod), -1) {
+		used := false
+		for _, f := range files {
+			used = used || strings.Contains(f.text, `"`+m[1]+`"`) || strings.Contains(f.text, `"`+m[1]+`/`)
+		}
+		if used && !strings.Contains(string(text), "| "+m[1]+" |") {
+			t.Errorf("%s is used, and docs/dependencies.md does not say why", m[1])
+		}
+	}
+}

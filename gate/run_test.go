@@ -142,6 +142,7 @@ func TestLoggedOnce(t *testing.T) {
 		r.Header.Set(k, v)
 	}
 	g.ServeHTTP(w, r)
+	//lint:ignore SA1008 the header is written as AWS spells it
 	id := w.Header()[headerID][0]
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, id) || !strings.Contains(got, "secret thing") {
 		t.Errorf("logged %q for %s", got, id)
@@ -302,6 +303,7 @@ func FuzzDispatch(f *testing.F) {
 		default:
 			t.Errorf("status %d: %q", w.Code, w.Body)
 		}
+		//lint:ignore SA1008 the header is written as AWS spells it
 		if len(w.Header()[headerID]) != 1 || len(w.Header()[headerID][0]) != 36 {
 			t.Error("no request id")
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/thalweg/thalweg/shardlog"
 )
 
-// AWS's quotas and defaults (facts/streams.md §1, §2.9).
+// AWS's quotas and defaults.
 const (
 	maxShards       = 20000 // open shards of one owner
 	maxCreating     = 5     // streams of one owner that are CREATING at once

@@ -62,7 +62,7 @@ func (h Hash) prev() Hash {
 
 // evenStart returns where shard i of n starts when the hash space is cut
 // evenly: i * floor(2^128 / n). The last shard takes what is left over, less
-// than n keys. (facts/streams.md §2.7)
+// than n keys.
 func evenStart(i, n uint32) Hash {
 	if i == 0 {
 		return Hash{}

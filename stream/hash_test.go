@@ -43,7 +43,7 @@ func TestHash(t *testing.T) {
 	})
 }
 
-// facts/streams.md §2.7: start_i = i * floor(2^128 / N).
+// AWS has start_i = i * floor(2^128 / N).
 func TestEvenStart(t *testing.T) {
 	if got := evenStart(1, 3).String(); got != "113427455640312821154458202477256070485" {
 		t.Errorf("shard 1 of 3 starts at %s", got)

@@ -41,7 +41,7 @@ func TestIteratorTable(t *testing.T) {
 			"after c":         {Start{Type: AfterSequence, Sequence: seqs[2].String()}, ""},
 			"at the start":    {Start{Type: AtSequence, Sequence: first.String()}, "abc"},
 			"after the start": {Start{Type: AfterSequence, Sequence: first.String()}, "abc"},
-			// AT_TIMESTAMP is inclusive (facts/clients.md §2.2).
+			// AT_TIMESTAMP is inclusive.
 			"at b's time":        {Start{Type: AtTime, Time: times[1]}, "bc"},
 			"after b's time":     {Start{Type: AtTime, Time: times[1].Add(time.Millisecond)}, "c"},
 			"at the present":     {Start{Type: AtTime, Time: time.Now()}, ""},
@@ -70,7 +70,7 @@ func TestIteratorTable(t *testing.T) {
 			}
 		}
 
-		// The end of a closed shard: facts/clients.md §2.2 no. 5.
+		// The end of a closed shard: the KCL wants a refusal there.
 		f.must(f.Split(t.Context(), r, "0", Hash{1, 0}))
 		end := f.describe(r).Shards[0].Last
 		if got, p := f.read(f.iterate(r, 0, Start{Type: AtSequence, Sequence: end.String()}), 0); got != nil || p.Next != "" || len(p.Children) != 2 {
@@ -95,7 +95,7 @@ func TestIteratorTable(t *testing.T) {
 }
 
 // kinesalite test/getShardIterator.js; the words for a time to come are those
-// of facts/clients.md §2.2 no. 7.
+// of what the KCL depends on.
 func TestIteratorRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, false)

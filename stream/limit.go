@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// AWS's limits of a shard (facts/streams.md §2.9).
+// AWS's limits of a shard.
 const (
 	writeBytes   = 1 << 20 // per second
 	writeRecords = 1000    // per second

@@ -95,7 +95,7 @@ func TestPutRefusals(t *testing.T) {
 	}
 }
 
-// facts/streams.md §2.9: per shard 1 MiB/s and 1,000 records/s written, 2 MiB/s
+// AWS allows per shard 1 MiB/s and 1,000 records/s written, 2 MiB/s
 // and 5 calls/s read; a read of 10 MiB makes those that follow fail for up to
 // 5 seconds.
 func TestLimits(t *testing.T) {

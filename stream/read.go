@@ -8,7 +8,7 @@ import (
 	"github.com/thalweg/thalweg/shardlog"
 )
 
-// What one Read returns at most. (facts/streams.md §1, GetRecords)
+// What one Read returns at most.
 const (
 	maxReadRecords = 10000
 	maxReadBytes   = 10 << 20

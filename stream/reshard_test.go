@@ -18,8 +18,8 @@ import (
 
 type failing interface{ Errorf(string, ...any) }
 
-// checkShards checks what clients rely on in any list of all shards
-// (facts/clients.md §2.2): the open ones cover the hash space exactly once; a
+// checkShards checks what clients rely on in any list of all shards:
+// the open ones cover the hash space exactly once; a
 // shard is closed exactly when it has children, and is there together with
 // them; children's numbers are above their parents'.
 func checkShards(t failing, shards []ShardInfo) {

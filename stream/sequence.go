@@ -8,7 +8,7 @@ import (
 )
 
 // Sequence is a sequence number in AWS's layout of 186 bits, which clients
-// decode and compare. From the most significant bit (facts/streams.md §2.4):
+// decode and compare. From the most significant bit:
 //
 //	2 | shard created, seconds: 36 | shard index, low nibble: 4 | position: 64 |
 //	0: 8 | taken in, seconds: 36 | shard index: 32 | version: 4

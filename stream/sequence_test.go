@@ -38,7 +38,7 @@ func TestDecimal(t *testing.T) {
 	}
 }
 
-// The layout is facts/streams.md §2.4: 47 hex digits, 2 | created: 9 | low
+// The layout is AWS's: 47 hex digits, 2 | created: 9 | low
 // nibble of the shard: 1 | position: 16 | 00 | seconds: 9 | shard: 8 | 2.
 func TestSequenceLayout(t *testing.T) {
 	s := Sequence{Created: 0x123456789, Shard: 0x1234567a, Pos: 0x0fedcba987654321, Secs: 0x1abcdef01, Version: 2}

@@ -100,11 +100,11 @@ func TestTail(t *testing.T) {
 
 		// A new name at LATEST sees only what comes, also if it is reopened
 		// before it was told anything.
-		fresh, err := f.Tail(t.Context(), r, "fresh", Start{Type: Latest})
+		_, err = f.Tail(t.Context(), r, "fresh", Start{Type: Latest})
 		f.must(err)
 		f.put(r, "k", "news")
 		f.restart(true)
-		fresh, err = f.Tail(t.Context(), r, "fresh", Start{Type: Latest})
+		fresh, err := f.Tail(t.Context(), r, "fresh", Start{Type: Latest})
 		f.must(err)
 		if b := next(fresh); len(b.Records) != 1 || string(b.Records[0].Data) != "news" {
 			t.Errorf("fresh: %+v", b)

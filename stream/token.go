@@ -18,7 +18,7 @@ import (
 	"github.com/thalweg/thalweg/flow"
 )
 
-// iteratorLife is how long an iterator may be used. (facts/streams.md §2.5)
+// iteratorLife is how long an iterator may be used.
 const iteratorLife = 300 * time.Second
 
 // tokenPrefix opens every iterator, as it does at AWS.

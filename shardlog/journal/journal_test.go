@@ -134,7 +134,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// Nothing lands after a seal, and what was sealed stays so (facts/engine.md §3.3).
+// Nothing lands after a seal, and what was sealed stays so.
 func TestSeal(t *testing.T) {
 	fs := vfs.NewMem(1 << 40)
 	j := open(t, Config{FS: fs})

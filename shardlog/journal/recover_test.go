@@ -289,7 +289,7 @@ func full(t testing.TB, fs vfs.FS) {
 }
 
 // TestFlippedBit: fsck names one flipped bit in each kind of file, and no read
-// ever answers with it (facts/engine.md §4.2, 6).
+// ever answers with it.
 func TestFlippedBit(t *testing.T) {
 	golden := vfs.NewMem(0)
 	full(t, golden)

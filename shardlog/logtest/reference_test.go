@@ -35,7 +35,6 @@ type reference struct {
 	shards  map[shardlog.Shard]*refShard
 	changed chan struct{} // closed at each change
 	failed  error
-	last    time.Time
 }
 
 type refShard struct {

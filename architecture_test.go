@@ -28,7 +28,7 @@ func rooms() map[string][]string {
 		"aggregation":   nil,
 		"gate":          {"fault"},
 		"shardlog":      {"flow"},
-		"catalog":       {"fault", "flow"}, // flow for the position of a command
+		"catalog":       {"flow"}, // for the position of a command
 		"stream":        {"catalog", "fault", "flow", "shardlog"},
 		"table":         {"catalog", "fault"},
 		"object":        {"catalog", "fault"},

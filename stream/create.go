@@ -30,9 +30,10 @@ type CreateSpec struct {
 	Shards         int  // wanted for Provisioned; an OnDemand stream starts with 4
 	Mode           Mode // "": Provisioned
 	Tags           map[string]string
-	MaxRecordKiB   int // 1024 to 10240; 0: 1024
-	WarmMiBps      *int
-	RetentionHours int // 24 to 8760; 0: 24
+	MaxRecordKiB   int  // 1024 to 10240; 0: 1024
+	WarmMiBps      *int // OnDemand only: at least a shard for each
+	Auto           bool // spread records over the shards whatever their keys; OnDemand only
+	RetentionHours int  // 24 to 8760; 0: 24
 }
 
 // Create makes a stream; it is ACTIVE on return. Faults: InUse when the name
@@ -42,6 +43,11 @@ func (s *Streams) Create(ctx context.Context, ref Ref, spec CreateSpec) error {
 	if err != nil {
 		return err
 	}
+	if doc.WarmMiBps != 0 {
+		if err := s.checkWarm(ref, doc.WarmMiBps); err != nil {
+			return err
+		}
+	}
 	for {
 		state := s.catalog.View()
 		if _, ok := state.Get(streamKey(ref)); ok {
@@ -49,6 +55,11 @@ func (s *Streams) Create(ctx context.Context, ref Ref, spec CreateSpec) error {
 		}
 		if err := s.roomFor(ref.Owner, n, true); err != nil {
 			return err
+		}
+		if doc.Mode == OnDemand {
+			if err := s.roomOnDemand(ref.Owner); err != nil {
+				return err
+			}
 		}
 		first, counter, err := s.reserve(state, n)
 		if err != nil {
@@ -83,10 +94,14 @@ func (s *Streams) Create(ctx context.Context, ref Ref, spec CreateSpec) error {
 func (spec *CreateSpec) document(ref Ref) (doc streamDoc, shards int, err error) {
 	doc = streamDoc{
 		ID: newID(), Status: Creating, Mode: spec.Mode, Hours: spec.RetentionHours, MaxKiB: spec.MaxRecordKiB,
-		Tags: maps.Clone(spec.Tags),
+		Tags: maps.Clone(spec.Tags), Auto: spec.Auto,
 	}
 	if spec.WarmMiBps != nil {
 		doc.WarmMiBps = *spec.WarmMiBps
+	}
+	if spec.Mode != OnDemand && (doc.Auto || doc.WarmMiBps != 0) {
+		return doc, 0, fault.New(fault.Constraint, "WarmThroughputMiBps and the RecordDistributionStrategy AUTO are only supported "+
+			"for streams in On-Demand mode.")
 	}
 	if doc.Hours == 0 {
 		doc.Hours = defaultHours
@@ -97,7 +112,7 @@ func (spec *CreateSpec) document(ref Ref) (doc streamDoc, shards int, err error)
 	shards = spec.Shards
 	switch doc.Mode {
 	case OnDemand:
-		shards = onDemandShards
+		shards = max(onDemandShards, doc.WarmMiBps)
 	case "":
 		doc.Mode = Provisioned
 	case Provisioned:

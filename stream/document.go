@@ -20,6 +20,7 @@ const (
 	kindSecret     = "secret"     // "iterator": 32 random bytes
 	kindConsumer   = "consumer"   // stream id/...: registered consumers
 	kindCheckpoint = "checkpoint" // stream id/consumer/index: checkpointDoc
+	kindAccount    = "account"    // account/region: accountDoc
 )
 
 var counterKey = catalog.Key{Kind: kindCounter, Name: "shards"}
@@ -33,9 +34,14 @@ type streamDoc struct {
 	MaxKiB    int               `json:"maxKiB"`
 	WarmMiBps int               `json:"warmMiBps,omitzero"`
 	Tags      map[string]string `json:"tags,omitempty"`
-	NextShard uint32            `json:"nextShard"`         // the index of the next shard
-	Reshard   *reshardDoc       `json:"reshard,omitempty"` // what an UPDATING stream is about
-	Retain    int               `json:"retain,omitzero"`   // likewise: the hours to come
+	Metrics   []string          `json:"metrics,omitempty"` // of its shards, that are exported
+	Limits    Limits            `json:"limits,omitempty"`
+	NextShard uint32            `json:"nextShard"`          // the index of the next shard
+	Reshard   *reshardDoc       `json:"reshard,omitempty"`  // what an UPDATING stream is about
+	Retain    int               `json:"retain,omitzero"`    // likewise: the hours to come
+	Auto      bool              `json:"auto,omitzero"`      // records are placed without regard to their keys
+	Switched  []int64           `json:"switched,omitempty"` // Unix milliseconds of the mode switches that still count
+	Scaled    []int64           `json:"scaled,omitempty"`   // likewise of the calls of Scale
 }
 
 // reshardDoc is a reshard between its Begin and its Finish: shards by index.

@@ -39,7 +39,10 @@ type Info struct {
 	Retention    time.Duration // whole hours
 	MaxRecordKiB int           // of partition key and data
 	WarmMiBps    int           // asked for at creation or later; 0: not asked for
+	Auto         bool          // records are spread over the shards, whatever their keys (AWS's distribution strategy AUTO)
 	Tags         map[string]string
+	Metrics      []string    // of its shards, that are exported: see ShardMetrics
+	Limits       Limits      // for this stream alone
 	Shards       []ShardInfo // by index; without reserved and expired ones
 	OpenShards   int
 }

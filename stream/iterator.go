@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type Start struct {
 	Type     StartType
 	Sequence string    // for AtSequence and AfterSequence, only then
 	Time     time.Time // for AtTime
+	Call     string    // the operation that asks, for messages; "": GetShardIterator
 }
 
 // Iterator returns a token for a place in a shard, good for Read within 300
@@ -53,7 +55,7 @@ func (s *Streams) Iterator(ctx context.Context, ref Ref, shard string, at Start)
 	if err := at.check(); err != nil {
 		return "", err
 	}
-	if s.limited && !sh.limits.mint(now.UnixNano()) {
+	if s.limits(v) && !sh.limits.mint(now.UnixNano()) {
 		return "", sh.limits.refused
 	}
 	pos, err := s.resolve(ctx, v, sh, at, now)
@@ -112,8 +114,8 @@ func (s *Streams) resolve(ctx context.Context, v *view, sh *shard, at Start, now
 // order and words of kinesalite's test/getShardIterator.js.
 func (v *view) fromSequence(sh *shard, at Start) (flow.Pos, error) {
 	invalid := func(because string) error {
-		return fault.New(fault.Invalid, "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid%s",
-			canonical(at.Sequence), sh.ID, v.info.Name, v.info.Account, because)
+		return fault.New(fault.Invalid, "StartingSequenceNumber %s used in %s on shard %s in stream %s under account %s is invalid%s",
+			canonical(at.Sequence), cmp.Or(at.Call, "GetShardIterator"), sh.ID, v.info.Name, v.info.Account, because)
 	}
 	seq, err := ParseSequence(at.Sequence)
 	switch {

@@ -35,17 +35,82 @@ func (b *bucket) refill(now int64, rate float64) {
 	}
 }
 
+// step brings the bucket to now by whole seconds, and returns what was too much
+// for it. Whoever uses up what there is gets no more than rate in each second
+// from then on: with refill it would be a second's worth more over any time,
+// which is a tenth too much over ten seconds. A second begins when a full
+// bucket is used.
+func (b *bucket) step(now int64, rate float64) (over float64) {
+	switch {
+	case b.at == 0:
+		b.tokens, b.at = rate, now
+	case now <= b.at:
+	case b.tokens >= rate:
+		over = rate * float64(now-b.at) / float64(time.Second)
+		b.at = now
+	default:
+		n := (now - b.at) / int64(time.Second)
+		all := b.tokens + rate*float64(n)
+		b.at += n * int64(time.Second)
+		if b.tokens = min(rate, all); all >= rate {
+			over = all - rate + rate*float64(now-b.at)/float64(time.Second)
+			b.at = now
+		}
+	}
+	return over
+}
+
 // has tells whether n tokens are there, or all that the bucket can hold.
 func (b *bucket) has(n, rate float64) bool { return b.tokens >= min(n, rate) }
+
+// tank is what large records may take beyond a second's worth: AWS has them
+// burst, up to the largest there can be, out of a tank that fills while there
+// is less traffic than the shard takes. So records of up to a second's worth go
+// on at their rate right after a large one, and over time the rate holds for
+// all of them together.
+const tankBytes = 10 << 20
+
+// refillBytes brings the bucket of bytes to now; what is too much for it goes
+// to the tank, which starts full.
+func (l *limits) refillBytes(now int64) {
+	if l.bytes.at == 0 {
+		l.tank = tankBytes
+	}
+	l.tank = min(tankBytes, l.tank+l.bytes.step(now, writeBytes))
+}
+
+// takeBytes takes what a record needs: a large one from the tank first.
+func (l *limits) takeBytes(n float64) bool {
+	if n <= writeBytes {
+		if l.bytes.tokens < n {
+			return false
+		}
+		l.bytes.tokens -= n
+		return true
+	}
+	// The largest record and its key may be a little more than the tank holds.
+	if l.tank+l.bytes.tokens < min(n, tankBytes) {
+		return false
+	}
+	rest := max(0, n-l.tank)
+	l.tank = max(0, l.tank-n)
+	l.bytes.tokens -= rest
+	return true
+}
 
 // limits are the rates of one shard. refused is the fault for exceeding one,
 // made beforehand: a throttled record must be cheap to refuse.
 type limits struct {
 	refused error
+	load    load // of writes, whether limited or not
 
 	mu                     sync.Mutex
 	records, bytes         bucket // written
+	tank                   float64
 	calls, readOut, minted bucket
+
+	writesRefused, readsRefused int64 // records and calls, for the figures
+	traffic                     shardTraffic
 }
 
 func newLimits(r Ref, index uint32) *limits {
@@ -56,13 +121,13 @@ func newLimits(r Ref, index uint32) *limits {
 func (l *limits) write(now int64, n int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.records.refill(now, writeRecords)
-	l.bytes.refill(now, writeBytes)
-	if !l.records.has(1, writeRecords) || !l.bytes.has(float64(n), writeBytes) {
+	l.records.step(now, writeRecords)
+	l.refillBytes(now)
+	if !l.records.has(1, writeRecords) || !l.takeBytes(float64(n)) {
+		l.writesRefused++
 		return false
 	}
 	l.records.tokens--
-	l.bytes.tokens -= float64(n)
 	return true
 }
 
@@ -70,9 +135,10 @@ func (l *limits) write(now int64, n int) bool {
 func (l *limits) read(now int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.calls.refill(now, readCalls)
-	l.readOut.refill(now, readBytes)
+	l.calls.step(now, readCalls)
+	l.readOut.step(now, readBytes)
 	if l.calls.tokens < 1 || l.readOut.tokens <= 0 {
+		l.readsRefused++
 		return false
 	}
 	l.calls.tokens--
@@ -90,7 +156,7 @@ func (l *limits) spent(n int) {
 func (l *limits) mint(now int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.minted.refill(now, mintCalls)
+	l.minted.step(now, mintCalls)
 	if l.minted.tokens < 1 {
 		return false
 	}

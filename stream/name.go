@@ -72,6 +72,14 @@ func notActive(r Ref, s Status) error {
 	return fault.New(fault.InUse, "Stream %s under account %s not ACTIVE, instead in state %s", r.Name, r.Account, s)
 }
 
+func isOnDemand(r Ref) error {
+	return fault.New(fault.Constraint, "Request is invalid. Stream %s under account %s is in On-Demand mode.", r.Name, r.Account)
+}
+
+func isProvisioned(r Ref) error {
+	return fault.New(fault.Constraint, "Request is invalid. Stream %s under account %s is in Provisioned mode.", r.Name, r.Account)
+}
+
 func rateExceeded(r Ref, index uint32) error {
 	return fault.New(fault.Throttled, "Rate exceeded for shard %s in stream %s under account %s.", ShardID(index), r.Name, r.Account)
 }

@@ -81,9 +81,10 @@ func (s *Streams) Put(ctx context.Context, ref Ref, recs []PutRecord, fill func(
 		}
 		r.Err, r.group = nil, 0
 	}
+	v.spread(recs)
 	sc := s.scratch()
 	defer s.recycle(sc)
-	admitted := !s.limited
+	admitted := !s.limits(v)
 	for {
 		left := sc.arrange(v, recs, admitted)
 		admitted = true // once let in, a record is not counted again
@@ -187,6 +188,8 @@ func (s *Streams) store(ctx context.Context, v *view, sc *putScratch, recs []Put
 		}
 	}
 	s.log.Append(ctx, sc.entries)
+	v.appended(sc.entries, sc.places)
+	v.meter(sc)
 	for i := range recs {
 		r := &recs[i]
 		if r.group == done {

@@ -71,7 +71,7 @@ func (s *Streams) Read(ctx context.Context, owner Owner, token string, limit int
 	if !ok {
 		return goneShard(e.ref, it.shard)
 	}
-	if s.limited && !sh.limits.read(now.UnixNano()) {
+	if s.limits(v) && !sh.limits.read(now.UnixNano()) {
 		return sh.limits.refused
 	}
 	if limit <= 0 || limit > maxReadRecords {
@@ -80,9 +80,10 @@ func (s *Streams) Read(ctx context.Context, owner Owner, token string, limit int
 	if err := s.log.Read(ctx, sh.log, it.pos, shardlog.Limit{Records: limit, Bytes: maxReadBytes}, &p.Page); err != nil {
 		return s.readFault(v, sh, err)
 	}
-	if s.limited {
+	if s.limits(v) {
 		sh.limits.spent(p.Bytes)
 	}
+	e.got(sh, p, now)
 	p.Shard, p.Next, p.Children = *sh.ShardInfo, "", nil
 	if p.End && sh.Last != nil {
 		p.Children = v.children(sh.ShardInfo)

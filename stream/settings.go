@@ -28,18 +28,6 @@ func (s *Streams) Tag(ctx context.Context, ref Ref, set map[string]string, remov
 	})
 }
 
-// SetMode switches how a stream's capacity is managed; its shards stay as they
-// are. Faults: as Tag's.
-func (s *Streams) SetMode(ctx context.Context, ref Ref, m Mode) error {
-	return s.change(ctx, ref, func(d *streamDoc) error {
-		if m != Provisioned && m != OnDemand {
-			return fault.New(fault.Invalid, "StreamMode %s is not one of PROVISIONED and ON_DEMAND.", m)
-		}
-		d.Mode = m
-		return nil
-	})
-}
-
 // SetMaxRecord sets how large a record may be, in KiB of partition key and
 // data: 1024 to 10240. Faults: as Tag's.
 func (s *Streams) SetMaxRecord(ctx context.Context, ref Ref, kib int) error {

@@ -24,7 +24,7 @@ func TestSettings(t *testing.T) {
 	}
 	wg.Wait()
 	f.must(f.Tag(t.Context(), r, map[string]string{"k1": "new"}, []string{"k0", "unknown"}))
-	f.must(f.SetMode(t.Context(), r, OnDemand))
+	f.must(f.SetMode(t.Context(), r, OnDemand, nil))
 	f.must(f.SetMaxRecord(t.Context(), r, 10240))
 	info := f.describe(r)
 	if len(info.Tags) != 19 || info.Tags["k1"] != "new" || info.Mode != OnDemand || info.MaxRecordKiB != 10240 {
@@ -39,7 +39,7 @@ func TestSettings(t *testing.T) {
 	tags := maps.Clone(info.Tags)
 	for name, err := range map[string]error{
 		"51 tags":    f.Tag(t.Context(), r, manyTags(50), nil),
-		"a mode":     f.SetMode(t.Context(), r, "SOMETIMES"),
+		"a mode":     f.SetMode(t.Context(), r, "SOMETIMES", nil),
 		"a size":     f.SetMaxRecord(t.Context(), r, 1023),
 		"more tags":  f.Create(t.Context(), ref("x"), CreateSpec{Shards: 1, Tags: manyTags(51)}),
 		"no shards":  f.Create(t.Context(), ref("x"), CreateSpec{}),

@@ -41,7 +41,8 @@ type Streams struct {
 
 	mu        sync.Mutex // held while entries are changed
 	entries   atomic.Pointer[map[Ref]*entry]
-	scratches sync.Pool     // of *putScratch
+	scratches sync.Pool // of *putScratch
+	subs      subscriptions
 	wake      chan struct{} // tells Run that there is something to complete, or a new deadline
 }
 
@@ -94,10 +95,16 @@ const (
 func (s *Streams) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	sample := time.NewTicker(sampleEvery)
+	defer sample.Stop()
+	scalers := make(map[string]*autoscaler)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case now := <-sample.C:
+			s.observe(ctx, now, scalers)
+			continue
 		case <-timer.C:
 		case <-s.wake:
 		}
@@ -118,6 +125,7 @@ func (s *Streams) tend(ctx context.Context) time.Duration {
 			if until, err = s.sweep(ctx, v); until > 0 {
 				pause = min(pause, until)
 			}
+			err = errors.Join(err, s.tendConsumers(ctx, v))
 		}
 		if ctx.Err() != nil {
 			return pause

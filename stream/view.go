@@ -19,6 +19,8 @@ type entry struct {
 	key  catalog.Key
 	view atomic.Pointer[view]
 
+	traffic Traffic
+
 	mu     sync.Mutex
 	flight *flight // the transition being completed, if any
 }
@@ -27,14 +29,17 @@ type entry struct {
 // paths work with. It is immutable but for seen, and for the limits that its
 // shards point to.
 type view struct {
+	traffic *Traffic                      // of the stream, whatever the view
 	seen    atomic.Pointer[catalog.State] // the last state known to hold this version
 	version uint64
 	doc     streamDoc
 	info    Info
-	shards  []shard // by index, without reserved ones; parallel to info.Shards
-	starts  []Hash  // the open shards' first hash keys, ascending,
-	routes  []int32 // and their places in shards
-	oldest  int64   // Unix nanoseconds when the first closed shard expires; MaxInt64: none is closed
+	shards  []shard        // by index, without reserved ones; parallel to info.Shards
+	starts  []Hash         // the open shards' first hash keys, ascending,
+	routes  []int32        // and their places in shards
+	metered bool           // loads are counted
+	turn    *atomic.Uint32 // of the next record, where records are spread; else nil
+	oldest  int64          // Unix nanoseconds when the first closed shard expires; MaxInt64: none is closed
 }
 
 // shard is what the data plane needs of a shard beside its ShardInfo. The
@@ -113,6 +118,7 @@ func (s *Streams) load(e *entry) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	next.traffic = &e.traffic
 	// Of two that build at once the newer view stays.
 	for {
 		old := e.view.Load()
@@ -137,7 +143,11 @@ func build(ref Ref, state *catalog.State, d catalog.Doc, old *view) (*view, erro
 	v.info = Info{
 		Ref: ref, ARN: ref.ARN(), ID: doc.ID, Status: doc.Status, Mode: doc.Mode,
 		Created: time.UnixMilli(doc.Created).UTC(), Retention: time.Duration(doc.Hours) * time.Hour,
-		MaxRecordKiB: doc.MaxKiB, WarmMiBps: doc.WarmMiBps, Tags: doc.Tags,
+		MaxRecordKiB: doc.MaxKiB, WarmMiBps: doc.WarmMiBps, Auto: doc.Auto, Tags: doc.Tags, Metrics: doc.Metrics, Limits: doc.Limits,
+	}
+	v.metered = doc.Mode == OnDemand
+	if doc.Auto {
+		v.turn = newTurn()
 	}
 	known := make(map[uint32]shard)
 	if old != nil && old.doc.ID == doc.ID {

@@ -94,7 +94,7 @@ func TestOverHTTP(t *testing.T) {
 			{"PutRecords", m{"StreamName": name, "Records": l{}}, 400, "ValidationException"},
 			{"GetRecords", m{"ShardIterator": "x"}, 400, "InvalidArgumentException"},
 			{"DescribeStream", m{"StreamName": "nobody"}, 400, "Stream nobody under account 123456789012 not found."},
-			{"UpdateShardCount", m{}, 400, "thalweg does not have the operation UpdateShardCount of Kinesis_20131202 yet."},
+			{"CreateChannel", m{}, 400, "thalweg does not have the operation CreateChannel of Kinesis_20131202 yet."},
 			{"DeleteStream", m{"StreamName": name}, 200, ""},
 		} {
 			status, kind, body := send(format, c.op, c.in)

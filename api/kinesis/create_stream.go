@@ -3,15 +3,13 @@ package kinesis
 import (
 	"context"
 
-	"github.com/thalweg/thalweg/fault"
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/stream"
 )
 
 // CreateStream makes a stream. AWS answers while it is CREATING and takes some
-// ten seconds more; here it is ACTIVE when the answer comes. The distribution
-// strategy AUTO is not there yet and refused. AWS takes up to 5 calls a second;
-// that is not enforced.
+// ten seconds more; here it is ACTIVE when the answer comes. AWS takes
+// up to 5 calls a second; that is not enforced.
 
 type createStreamRequest struct {
 	ShardCount                 *int    `aws:"min=1,max=100000"`
@@ -28,10 +26,7 @@ func (a *api) createStream(ctx context.Context, c *gate.Call, in *createStreamRe
 	if err != nil {
 		return nil, err
 	}
-	if text(in.RecordDistributionStrategy) == "AUTO" {
-		return nil, fault.New(fault.Invalid, "thalweg does not have the RecordDistributionStrategy AUTO yet.")
-	}
-	spec := stream.CreateSpec{Tags: in.Tags, WarmMiBps: in.WarmThroughputMiBps}
+	spec := stream.CreateSpec{Tags: in.Tags, WarmMiBps: in.WarmThroughputMiBps, Auto: text(in.RecordDistributionStrategy) == "AUTO"}
 	if in.ShardCount != nil {
 		spec.Shards = *in.ShardCount
 	}

@@ -67,7 +67,7 @@ func (a *api) describeStream(_ context.Context, c *gate.Call, in *describeStream
 		HasMoreShards:           more,
 		RetentionPeriodHours:    hours(info.Retention),
 		StreamCreationTimestamp: info.Created,
-		EnhancedMonitoring:      noMetrics(),
+		EnhancedMonitoring:      shapeMetrics(info.Metrics),
 		EncryptionType:          "NONE",
 	}}, nil
 }

@@ -5,12 +5,12 @@ import (
 	"time"
 
 	"github.com/thalweg/thalweg/gate"
+	"github.com/thalweg/thalweg/stream"
 )
 
-// DescribeStreamSummary tells a stream's state without its shards. Consumers
-// and channels are counted as none until those operations are there, and
-// WarmThroughput is told for streams that asked for some. AWS takes 20 calls a
-// second; that is not enforced.
+// DescribeStreamSummary tells a stream's state without its shards. Channels
+// are counted as none until their operations are there, and WarmThroughput is
+// told for streams that asked for some.
 
 type describeStreamSummaryRequest struct{ target }
 
@@ -31,6 +31,8 @@ type streamDescriptionSummary struct {
 	ConsumerCount           int
 	MaxRecordSizeInKiB      int
 	WarmThroughput          *warmThroughput
+
+	RecordDistributionStrategy *string // of ON_DEMAND streams
 }
 
 func (a *api) describeStreamSummary(_ context.Context, c *gate.Call, in *describeStreamSummaryRequest) (*describeStreamSummaryAnswer, error) {
@@ -42,6 +44,10 @@ func (a *api) describeStreamSummary(_ context.Context, c *gate.Call, in *describ
 	if err != nil {
 		return nil, err
 	}
+	consumers, _, err := a.streams.Consumers(ref, "", mostConsumers)
+	if err != nil {
+		return nil, err
+	}
 	out := &describeStreamSummaryAnswer{streamDescriptionSummary{
 		StreamName:              info.Name,
 		StreamARN:               info.ARN,
@@ -49,13 +55,20 @@ func (a *api) describeStreamSummary(_ context.Context, c *gate.Call, in *describ
 		StreamModeDetails:       streamModeDetails{optional(string(info.Mode))},
 		RetentionPeriodHours:    hours(info.Retention),
 		StreamCreationTimestamp: info.Created,
-		EnhancedMonitoring:      noMetrics(),
+		EnhancedMonitoring:      shapeMetrics(info.Metrics),
 		EncryptionType:          "NONE",
 		OpenShardCount:          info.OpenShards,
+		ConsumerCount:           len(consumers),
 		MaxRecordSizeInKiB:      info.MaxRecordKiB,
 	}}
 	if info.WarmMiBps > 0 {
-		out.StreamDescriptionSummary.WarmThroughput = &warmThroughput{info.WarmMiBps, info.WarmMiBps}
+		out.StreamDescriptionSummary.WarmThroughput = &warmThroughput{TargetMiBps: info.WarmMiBps, CurrentMiBps: info.OpenShards}
+	}
+	if info.Mode == stream.OnDemand {
+		out.StreamDescriptionSummary.RecordDistributionStrategy = optional("USER_PARTITION_KEY")
+		if info.Auto {
+			out.StreamDescriptionSummary.RecordDistributionStrategy = optional("AUTO")
+		}
 	}
 	return out, nil
 }

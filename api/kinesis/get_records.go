@@ -156,8 +156,24 @@ const (
 
 // appendPageJSON is getRecordsAnswer by hand, straight from the log's memory.
 func appendPageJSON(dst []byte, p *stream.ReadPage) []byte {
+	dst = appendRecordsJSON(append(dst, '{'), p)
+	if p.Next != "" {
+		dst = append(dst, `,"NextShardIterator":`...)
+		dst = wire.AppendString(dst, p.Next)
+	}
+	dst = append(dst, `,"MillisBehindLatest":`...)
+	dst = strconv.AppendInt(dst, p.Behind.Milliseconds(), 10)
+	if p.Next == "" {
+		dst = appendChildrenJSON(dst, p.Children)
+	}
+	return append(dst, '}')
+}
+
+// appendRecordsJSON appends the member Records, and makes room for what can
+// follow it.
+func appendRecordsJSON(dst []byte, p *stream.ReadPage) []byte {
 	dst = slices.Grow(dst, 1024+p.Bytes/3*4+p.Bytes/64+aroundJSON*p.Records)
-	dst = append(dst, `{"Records":[`...)
+	dst = append(dst, `"Records":[`...)
 	n := 0
 	for r := range p.All {
 		ms := r.Time.UnixMilli()
@@ -175,24 +191,18 @@ func appendPageJSON(dst []byte, p *stream.ReadPage) []byte {
 		dst = wire.AppendString(dst, r.Key)
 		dst = append(dst, '}')
 	}
-	dst = append(dst, ']')
-	if p.Next != "" {
-		dst = append(dst, `,"NextShardIterator":`...)
-		dst = wire.AppendString(dst, p.Next)
-	}
-	dst = append(dst, `,"MillisBehindLatest":`...)
-	dst = strconv.AppendInt(dst, p.Behind.Milliseconds(), 10)
-	if p.Next == "" {
-		dst = append(dst, `,"ChildShards":[`...)
-		for i, s := range shapeChildren(p.Children) {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendChildJSON(dst, &s)
+	return append(dst, ']')
+}
+
+func appendChildrenJSON(dst []byte, children []stream.ShardInfo) []byte {
+	dst = append(dst, `,"ChildShards":[`...)
+	for i, s := range shapeChildren(children) {
+		if i > 0 {
+			dst = append(dst, ',')
 		}
-		dst = append(dst, ']')
+		dst = appendChildJSON(dst, &s)
 	}
-	return append(dst, '}')
+	return append(dst, ']')
 }
 
 func appendChildJSON(dst []byte, s *childShard) []byte {
@@ -211,8 +221,20 @@ func appendChildJSON(dst []byte, s *childShard) []byte {
 
 // appendPageCBOR is the same in CBOR.
 func appendPageCBOR(dst []byte, p *stream.ReadPage) []byte {
+	dst = appendRecordsCBOR(wire.AppendHead(dst, wire.MajorMap, 3), p)
+	if p.Next != "" {
+		dst = wire.AppendCBORText(wire.AppendCBORText(dst, "NextShardIterator"), p.Next)
+	}
+	dst = wire.AppendCBORInt(wire.AppendCBORText(dst, "MillisBehindLatest"), p.Behind.Milliseconds())
+	if p.Next == "" {
+		dst = appendChildrenCBOR(dst, p.Children)
+	}
+	return dst
+}
+
+// appendRecordsCBOR is appendRecordsJSON in CBOR.
+func appendRecordsCBOR(dst []byte, p *stream.ReadPage) []byte {
 	dst = slices.Grow(dst, 1024+p.Bytes+aroundCBOR*p.Records)
-	dst = wire.AppendHead(dst, wire.MajorMap, 3)
 	dst = wire.AppendCBORText(dst, "Records")
 	dst = wire.AppendHead(dst, wire.MajorList, uint64(p.Records))
 	for r := range p.All {
@@ -223,16 +245,14 @@ func appendPageCBOR(dst []byte, p *stream.ReadPage) []byte {
 		dst = wire.AppendCBORBytes(wire.AppendCBORText(dst, "Data"), r.Data)
 		dst = wire.AppendCBORText(wire.AppendCBORText(dst, "PartitionKey"), validKey(r.Key))
 	}
-	if p.Next != "" {
-		dst = wire.AppendCBORText(wire.AppendCBORText(dst, "NextShardIterator"), p.Next)
-	}
-	dst = wire.AppendCBORInt(wire.AppendCBORText(dst, "MillisBehindLatest"), p.Behind.Milliseconds())
-	if p.Next == "" {
-		children := shapeChildren(p.Children)
-		dst = wire.AppendHead(wire.AppendCBORText(dst, "ChildShards"), wire.MajorList, uint64(len(children)))
-		for i := range children {
-			dst = appendChildCBOR(dst, &children[i])
-		}
+	return dst
+}
+
+func appendChildrenCBOR(dst []byte, children []stream.ShardInfo) []byte {
+	shapes := shapeChildren(children)
+	dst = wire.AppendHead(wire.AppendCBORText(dst, "ChildShards"), wire.MajorList, uint64(len(shapes)))
+	for i := range shapes {
+		dst = appendChildCBOR(dst, &shapes[i])
 	}
 	return dst
 }

@@ -21,10 +21,11 @@ import (
 // New returns the operations of Kinesis Data Streams over s. Those of AWS's 45
 // that are not there yet answer UnknownOperationException and say so.
 func New(s *stream.Streams) *gate.Service {
+	a := newAPI(s)
 	return &gate.Service{
 		Name:      "kinesis",
 		Target:    "Kinesis_20131202",
-		Ops:       newAPI(s).operations(),
+		Ops:       a.limitRates(a.operations()),
 		Later:     later(),
 		Exception: exception,
 	}
@@ -46,6 +47,7 @@ type api struct {
 	streams *stream.Streams
 	puts    sync.Pool // of *putCall
 	reads   sync.Pool // of *stream.ReadPage
+	rates   stream.Rates
 
 	putRecordShape, putRecordsShape *wire.Shape
 }
@@ -54,15 +56,38 @@ type api struct {
 // against the files of this folder.
 func (a *api) operations() []gate.Op {
 	return []gate.Op{
+		gate.Handle("AddTagsToStream", a.addTagsToStream),
 		gate.Handle("CreateStream", a.createStream),
+		gate.Handle("DecreaseStreamRetentionPeriod", a.decreaseStreamRetentionPeriod),
 		gate.Handle("DeleteStream", a.deleteStream),
+		gate.Handle("DeregisterStreamConsumer", a.deregisterStreamConsumer),
+		gate.Handle("DescribeAccountSettings", a.describeAccountSettings),
+		gate.Handle("DescribeLimits", a.describeLimits),
 		gate.Handle("DescribeStream", a.describeStream),
+		gate.Handle("DescribeStreamConsumer", a.describeStreamConsumer),
 		gate.Handle("DescribeStreamSummary", a.describeStreamSummary),
+		gate.Handle("DisableEnhancedMonitoring", a.disableEnhancedMonitoring),
+		gate.Handle("EnableEnhancedMonitoring", a.enableEnhancedMonitoring),
 		gate.Handle("GetShardIterator", a.getShardIterator),
+		gate.Handle("IncreaseStreamRetentionPeriod", a.increaseStreamRetentionPeriod),
 		gate.Handle("ListShards", a.listShards),
+		gate.Handle("ListStreamConsumers", a.listStreamConsumers),
 		gate.Handle("ListStreams", a.listStreams),
+		gate.Handle("ListTagsForResource", a.listTagsForResource),
+		gate.Handle("ListTagsForStream", a.listTagsForStream),
 		gate.Handle("MergeShards", a.mergeShards),
+		gate.Handle("RegisterStreamConsumer", a.registerStreamConsumer),
+		gate.Handle("RemoveTagsFromStream", a.removeTagsFromStream),
 		gate.Handle("SplitShard", a.splitShard),
+		gate.Handle("TagResource", a.tagResource),
+		gate.Handle("UntagResource", a.untagResource),
+		gate.Handle("UpdateAccountSettings", a.updateAccountSettings),
+		gate.Handle("UpdateMaxRecordSize", a.updateMaxRecordSize),
+		gate.Handle("UpdateShardCount", a.updateShardCount),
+		gate.Handle("UpdateStreamMode", a.updateStreamMode),
+		gate.Handle("UpdateStreamRecordDistributionStrategy", a.updateStreamRecordDistributionStrategy),
+		gate.Handle("UpdateStreamWarmThroughput", a.updateStreamWarmThroughput),
+		gate.HandleStream("SubscribeToShard", a.subscribeToShard),
 		a.getRecordsOp(),
 		a.putRecordOp(),
 		a.putRecordsOp(),
@@ -74,39 +99,16 @@ func (a *api) operations() []gate.Op {
 func later() map[string]string {
 	texts := map[string]string{}
 	for _, name := range [...]string{
-		"AddTagsToStream",
 		"CreateChannel",
-		"DecreaseStreamRetentionPeriod",
 		"DeleteChannel",
 		"DeleteResourcePolicy",
-		"DeregisterStreamConsumer",
-		"DescribeAccountSettings",
 		"DescribeChannel",
-		"DescribeLimits",
-		"DescribeStreamConsumer",
-		"DisableEnhancedMonitoring",
-		"EnableEnhancedMonitoring",
 		"GetResourcePolicy",
-		"IncreaseStreamRetentionPeriod",
 		"ListChannels",
-		"ListStreamConsumers",
-		"ListTagsForResource",
-		"ListTagsForStream",
 		"PutResourcePolicy",
-		"RegisterStreamConsumer",
-		"RemoveTagsFromStream",
 		"StartStreamEncryption",
 		"StopStreamEncryption",
-		"SubscribeToShard",
-		"TagResource",
-		"UntagResource",
-		"UpdateAccountSettings",
 		"UpdateChannel",
-		"UpdateMaxRecordSize",
-		"UpdateShardCount",
-		"UpdateStreamMode",
-		"UpdateStreamRecordDistributionStrategy",
-		"UpdateStreamWarmThroughput",
 	} {
 		texts[name] = "thalweg does not have the operation " + name + " of Kinesis_20131202 yet."
 	}

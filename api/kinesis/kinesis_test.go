@@ -87,6 +87,9 @@ func encode(f wire.Format, v any) []byte {
 func (f *fixture) serve(format wire.Format, op string, body any) ([]byte, error) {
 	f.Helper()
 	for _, o := range f.service.Ops {
+		if o.Name == op && o.Stream != nil {
+			return nil, o.Stream(f.Context(), f.call(format, op, encode(format, body)), nil) // which must fail
+		}
 		if o.Name == op {
 			return o.Serve(f.Context(), f.call(format, op, encode(format, body)), nil)
 		}
@@ -116,7 +119,7 @@ func (f *fixture) okIn(format wire.Format, op string, body any) m {
 	}
 	var out m
 	if format == wire.CBOR {
-		mode, err := cbor.DecOptions{DefaultMapType: nil}.DecModeWithTags(cbor.NewTagSet())
+		mode, err := cbor.DecOptions{DefaultMapType: reflect.TypeFor[m]()}.DecModeWithTags(cbor.NewTagSet())
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -33,8 +33,9 @@ type putCall struct {
 	name, arn []byte // of the stream; nil: absent
 	ordering  []byte // SequenceNumberForOrdering of PutRecord; nil: absent
 	recs      []stream.PutRecord
-	data      [][]byte // of each record: base64 as it stands in JSON, the bytes themselves in CBOR
-	bytes     int      // of all keys and data
+	ref       stream.Ref // set by put
+	data      [][]byte   // of each record: base64 as it stands in JSON, the bytes themselves in CBOR
+	bytes     int        // of all keys and data
 
 	fillJSON, fillCBOR func(i int, dst []byte) error // made once
 }
@@ -66,7 +67,7 @@ func (p *putCall) reset() {
 	clear(p.recs)
 	clear(p.data)
 	p.recs, p.data = p.recs[:0], p.data[:0]
-	p.name, p.arn, p.ordering, p.bytes = nil, nil, nil, 0
+	p.name, p.arn, p.ordering, p.bytes, p.ref = nil, nil, nil, 0, stream.Ref{}
 	p.json.Reset(nil)
 	p.cbor.Reset(nil)
 	if cap(p.json.Scratch)+cap(p.cbor.Scratch) > maxScratch {
@@ -169,6 +170,7 @@ func (a *api) put(ctx context.Context, c *gate.Call, p *putCall) error {
 	if p.bytes > maxPutBytes {
 		return errPutBytes()
 	}
+	p.ref = ref
 	fill := p.fillJSON
 	if c.Format == wire.CBOR {
 		fill = p.fillCBOR

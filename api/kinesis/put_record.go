@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"context"
+	"time"
 
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/gate/wire"
@@ -42,6 +43,7 @@ func (a *api) putRecordOp() gate.Op {
 		if err := a.put(ctx, c, p); err != nil {
 			return dst, a.putFault(op.Name, c, err)
 		}
+		a.streams.CountPut(p.ref, true, p.bytes, p.recs, time.Since(c.Now))
 		r := &p.recs[0]
 		if r.Err != nil {
 			return dst, r.Err
@@ -89,6 +91,7 @@ func (a *api) putRecord(ctx context.Context, c *gate.Call, in *putRecordRequest)
 		return nil
 	})
 	if err == nil {
+		a.streams.CountPut(ref, true, len(r.Key)+r.Size, recs, time.Since(c.Now))
 		err = recs[0].Err
 	}
 	if err != nil {

@@ -50,9 +50,6 @@ type warmThroughput struct {
 	CurrentMiBps int
 }
 
-// noMetrics is how AWS says that no shard-level metrics are enabled.
-func noMetrics() []enhancedMetrics { return []enhancedMetrics{{ShardLevelMetrics: []string{}}} }
-
 func shapeShards(shards []stream.ShardInfo) []shardShape {
 	shapes := make([]shardShape, len(shards))
 	for i := range shards {

@@ -1,0 +1,18 @@
+package kinesis
+
+import (
+	"context"
+
+	"github.com/thalweg/thalweg/gate"
+)
+
+// DecreaseStreamRetentionPeriod keeps records for a shorter time: older ones
+// are gone at once. AWS takes 5 calls a second; that is not enforced here.
+
+func (a *api) decreaseStreamRetentionPeriod(ctx context.Context, c *gate.Call, in *retentionPeriodRequest) (*none, error) {
+	ref, err := in.resolve(c)
+	if err != nil {
+		return nil, err
+	}
+	return &none{}, a.streams.Shorten(ctx, ref, *in.RetentionPeriodHours)
+}

@@ -105,9 +105,8 @@ func (f *osFile) Flush(off, n int64) error {
 	if int(f.Fd()) < 0 {
 		return f.failed("flush", os.ErrClosed)
 	}
-	const whole = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
 	for {
-		err := unix.SyncFileRange(int(f.Fd()), off, n, whole)
+		err := unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
 		switch err {
 		case unix.EINTR:
 			continue

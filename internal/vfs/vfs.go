@@ -56,9 +56,9 @@ type File interface {
 	// needed to read back written bytes (fdatasync).
 	Sync() error
 	SyncData() error
-	// Flush has the bytes in [off, off+n) written to the disk, where the
-	// system can do that alone. It promises nothing: it spreads the work of
-	// the Sync that must follow, so that no other file's waits for all of it.
+	// Flush has the system begin to write the bytes in [off, off+n) to the
+	// disk, where it can be told so. It promises nothing: it spreads the work
+	// of the Sync that must follow, so that no other file's waits for all of it.
 	Flush(off, n int64) error
 	Size() (int64, error)
 	Truncate(size int64) error

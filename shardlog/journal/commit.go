@@ -86,9 +86,6 @@ func (c *committer) commit(b *batch) {
 // room makes room for the batch, in a new file if need be. It answers why
 // entries, or ops, must be refused.
 func (c *committer) room(b *batch) (entries, ops error) {
-	if err := c.j.failure(); err != nil {
-		return err, err
-	}
 	if b.bytes > b.control {
 		entries = c.diskLow()
 		if entries == nil {
@@ -103,8 +100,13 @@ func (c *committer) room(b *batch) (entries, ops error) {
 	return entries, ops
 }
 
-// ensure sees to it that a group of n bytes can be written.
+// ensure sees to it that a group of n bytes can be written. After a failure
+// nothing is: a file that could not be begun may be on disk all the same, and
+// a second attempt would give another file its number.
 func (c *committer) ensure(n int64, reserve int) error {
+	if err := c.j.failure(); err != nil {
+		return err
+	}
 	if c.off+align(n) <= c.slot.size || c.off == block {
 		return nil
 	}

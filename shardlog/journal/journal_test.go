@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -194,5 +197,78 @@ func TestConcurrent(t *testing.T) {
 		if got := drain(t, j, s+1, shardlog.Limit{}); len(got) != 400 {
 			t.Fatalf("reopened, shard %d: %d records", s+1, len(got))
 		}
+	}
+}
+
+// A file that could not be begun may be on disk all the same. With records and
+// a command in one batch the committer asks for a new file on behalf of each:
+// the second must not get one with the same number, or the log could not be
+// opened again.
+func TestFailedBeginIsFinal(t *testing.T) {
+	mem := vfs.NewCrashable(0)
+	var armed atomic.Bool
+	held, resume := make(chan struct{}), make(chan struct{})
+	fs := vfs.NewFaulty(mem, vfs.Hooks{Before: func() func(op vfs.Op) error {
+		syncs := 0
+		return func(op vfs.Op) error {
+			if op.Kind != vfs.OpSyncData || !armed.Load() {
+				return nil
+			}
+			switch syncs++; syncs {
+			case 1: // holds the committer until the batch to come is complete
+				close(held)
+				<-resume
+			case 2: // the new file's header
+				return syscall.EIO
+			}
+			return nil
+		}
+	}()})
+	j := open(t, Config{FS: fs, SegmentBytes: testFile})
+	create(t, j, 1)
+	if e := put(j, 1, strings.Repeat("a", 40<<10)); e.Err != nil {
+		t.Fatal(e.Err)
+	}
+	armed.Store(true)
+	var calls sync.WaitGroup
+	calls.Go(func() {
+		if e := put(j, 1, "the last that fits"); e.Err != nil {
+			t.Error(e.Err)
+		}
+	})
+	<-held
+	for _, call := range []func() error{
+		func() error { return put(j, 1, strings.Repeat("b", 20<<10)).Err },
+		func() error {
+			_, err := j.Propose(context.Background(), make([]byte, 20<<10))
+			return err
+		},
+	} {
+		calls.Go(func() {
+			if err := call(); !errors.Is(err, shardlog.ErrFailed) {
+				t.Errorf("after a failed sync: %v", err)
+			}
+		})
+	}
+	queued := func() int {
+		j.queue.mu.Lock()
+		defer j.queue.mu.Unlock()
+		if len(j.queue.batches) == 0 {
+			return 0
+		}
+		return len(j.queue.batches[0].items)
+	}
+	for queued() < 2 {
+		runtime.Gosched()
+	}
+	close(resume)
+	calls.Wait()
+	j.Close()
+	for _, s := range []vfs.Survival{vfs.SurviveNone, vfs.SurviveAll} {
+		j := open(t, Config{FS: mem.CrashClone(vfs.Crash{Survive: s}), SegmentBytes: testFile})
+		if got := drain(t, j, 1, shardlog.Limit{}); len(got) != 2 || got[1] != "the last that fits" {
+			t.Errorf("survival %d: %d records", s, len(got))
+		}
+		j.Close()
 	}
 }

@@ -3,9 +3,6 @@ package server
 import (
 	"io"
 	"net/http"
-
-	"github.com/thalweg/thalweg/internal/buildinfo"
-	"github.com/thalweg/thalweg/internal/metric"
 )
 
 // routes is what the server answers besides AWS's operations: /healthz says
@@ -31,10 +28,8 @@ func say(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n") // a client that left needs no answer
 }
 
-// measure makes the registry and the figures that are read on demand.
+// measure adds the figures that are read on demand.
 func (s *Server) measure() {
-	build := buildinfo.Read()
-	s.metrics = metric.New(build.Version, build.Commit)
 	s.metrics.Gauge("thalweg_log_position", "Position that the next record or command will have at least.",
 		func() float64 { return float64(s.journal.Next()) })
 	s.metrics.Gauge("thalweg_disk_free_bytes", "Bytes that can still be written to the data folder's file system.",
@@ -45,4 +40,5 @@ func (s *Server) measure() {
 			}
 			return float64(free)
 		})
+	exportStreams(s.metrics, s.streams)
 }

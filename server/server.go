@@ -81,7 +81,8 @@ func Open(cfg Config) (_ *Server, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, logger: cfg.Logger, failed: make(chan error, 1)}
+	build := buildinfo.Read()
+	s := &Server{cfg: cfg, logger: cfg.Logger, failed: make(chan error, 1), metrics: metric.New(build.Version, build.Commit)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -118,6 +119,7 @@ func (s *Server) openLog() error {
 	var err error
 	s.journal, err = journal.Open(context.Background(), journal.Config{
 		FS: s.cfg.FS, Dir: logDir(s.cfg.Data), Machine: facts, Logger: s.logger,
+		OnCommit: watchCommits(s.metrics),
 		OnFail: func(err error) {
 			select {
 			case s.failed <- err:

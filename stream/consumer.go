@@ -223,6 +223,9 @@ func (s *Streams) Deregister(ctx context.Context, ref Ref, name string, created 
 	}
 	if err == nil && c.Status == Deleting {
 		s.subs.dismiss(c.stream, name)
+		if e := (*s.entries.Load())[ref]; e != nil {
+			e.dismiss(name)
+		}
 		err = s.completeConsumer(context.WithoutCancel(ctx), &c)
 	}
 	if err != nil {

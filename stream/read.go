@@ -72,6 +72,7 @@ func (s *Streams) Read(ctx context.Context, owner Owner, token string, limit int
 		return goneShard(e.ref, it.shard)
 	}
 	if s.limits(v) && !sh.limits.read(now.UnixNano()) {
+		e.traffic.GetsRefused.Add(1)
 		return sh.limits.refused
 	}
 	if limit <= 0 || limit > maxReadRecords {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/thalweg/thalweg/fault"
@@ -36,6 +37,9 @@ type Subscription struct {
 	fresh   bool     // nothing was read, and the whole shard is to be
 	behind  time.Duration
 	session session
+
+	traffic *ConsumerTraffic
+	told    atomic.Int64 // milliseconds behind, as of the latest event
 }
 
 // Event is what a subscription has to say. Release gives back its memory.
@@ -162,10 +166,10 @@ func (s *Streams) Subscribe(ctx context.Context, ref Ref, consumer string, creat
 	sub.ctx, sub.cancel = context.WithCancelCause(ctx)
 	if !s.subs.take(sub, sub.session.began) {
 		sub.cancel(nil)
-		sub.entry.traffic.SubscribeRefused.Add(1)
+		sub.traffic.Refused.Add(1)
 		return nil, sub.taken()
 	}
-	sub.entry.traffic.Subscribed.Add(1)
+	sub.traffic.Subscribed.Add(1)
 	return sub, nil
 }
 
@@ -211,7 +215,7 @@ func (s *Streams) subscription(ctx context.Context, ref Ref, consumer string, cr
 	}
 	return &Subscription{
 		streams: s, entry: e, key: slotKey{c.stream, consumer, index}, created: c.doc.Created,
-		shard: index, pos: pos, fresh: pos <= 1, session: session{began: now, spoke: now},
+		shard: index, pos: pos, fresh: pos <= 1, session: session{began: now, spoke: now}, traffic: e.consumer(consumer),
 	}, nil
 }
 
@@ -239,7 +243,8 @@ func (sub *Subscription) Next() (*Event, error) {
 	ev, err := sub.next()
 	switch {
 	case err == nil:
-		sub.entry.traffic.event(ev.Records, ev.Bytes, ev.Behind)
+		sub.told.Store(ev.Behind.Milliseconds())
+		sub.traffic.event(ev)
 	case errors.Is(context.Cause(sub.ctx), errOver):
 		err = io.EOF
 	}

@@ -25,19 +25,14 @@ func (t *Timed) Load() (calls int64, all time.Duration) {
 }
 
 // Traffic is what passed through one stream since this process knows it. It
-// is changed once per call, and never per record. Its methods are safe for
-// concurrent use, and on nil: a stream that is not there.
+// is changed once per call, and never per record. Its fields are safe for
+// concurrent use.
 type Traffic struct {
 	InBytes, InRecords atomic.Int64 // stored: partition keys and data
 	Put, PutMany       PutTraffic   // PutRecord and PutRecords
 	Gets               Timed        // successful GetRecords
+	GetsRefused        atomic.Int64 // beyond the limits
 	OutBytes, OutCount atomic.Int64 // by GetRecords
-	Subscribed         atomic.Int64 // successful SubscribeToShard
-	SubscribeRefused   atomic.Int64
-	Events             atomic.Int64 // of SubscribeToShard
-	EventBytes         atomic.Int64
-	EventRecords       atomic.Int64
-	EventBehind        atomic.Int64 // milliseconds, of the latest event
 }
 
 // PutTraffic is what one of the operations that put records has done.
@@ -81,19 +76,58 @@ func (s *Streams) CountPut(ref Ref, one bool, bytes int, recs []PutRecord, took 
 	}
 }
 
-// event counts one event of a subscription.
-func (t *Traffic) event(records, bytes int, behind time.Duration) {
+// ConsumerTraffic is what one consumer's subscriptions have done.
+type ConsumerTraffic struct {
+	Subscribed, Refused              atomic.Int64 // calls of SubscribeToShard
+	Events, EventBytes, EventRecords atomic.Int64
+}
+
+func (t *ConsumerTraffic) event(ev *Event) {
 	t.Events.Add(1)
-	t.EventBytes.Add(int64(bytes))
-	t.EventRecords.Add(int64(records))
-	t.EventBehind.Store(behind.Milliseconds())
+	t.EventBytes.Add(int64(ev.Bytes))
+	t.EventRecords.Add(int64(ev.Records))
+}
+
+// consumer returns the traffic of a consumer of the stream.
+func (e *entry) consumer(name string) *ConsumerTraffic {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.consumers[name]
+	if t == nil {
+		if e.consumers == nil {
+			e.consumers = make(map[string]*ConsumerTraffic)
+		}
+		t = new(ConsumerTraffic)
+		e.consumers[name] = t
+	}
+	return t
+}
+
+// dismiss forgets a consumer that is gone: another one of its name counts anew.
+func (e *entry) dismiss(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.consumers, name)
 }
 
 // shardTraffic is the same of one shard.
 type shardTraffic struct {
 	inBytes, inRecords   atomic.Int64
 	outBytes, outRecords atomic.Int64
-	age                  atomic.Int64 // milliseconds, of the latest read
+	age, read            atomic.Int64 // of the latest read: milliseconds behind the tip, and when (Unix milliseconds)
+}
+
+// recently is how long the age of a shard's latest read says something. A shard
+// that nobody reads has none.
+const recently = 5 * time.Minute
+
+// lag returns how far the latest read was behind the tip, in milliseconds, or
+// -1 when there was none lately.
+func (t *shardTraffic) lag(now time.Time) int64 {
+	if now.UnixMilli()-t.read.Load() > recently.Milliseconds() {
+		return -1
+	}
+	return t.age.Load()
 }
 
 // appended counts the entries that the log took in.
@@ -118,9 +152,19 @@ func (e *entry) got(sh *shard, p *ReadPage, began time.Time) {
 	t.outBytes.Add(int64(p.Bytes))
 	t.outRecords.Add(int64(p.Records))
 	t.age.Store(p.Behind.Milliseconds())
+	t.read.Store(began.UnixMilli())
 	e.traffic.Gets.add(time.Since(began))
 	e.traffic.OutBytes.Add(int64(p.Bytes))
 	e.traffic.OutCount.Add(int64(p.Records))
+}
+
+// Figures are what is counted of one stream, as of one instant.
+type Figures struct {
+	*Info
+	*Traffic
+	AgeMillis int64             // the largest of its shards'; -1: nobody has called GetRecords lately
+	Shards    []ShardFigures    // by index; none unless the stream exports metrics of its shards
+	Consumers []ConsumerFigures // by name
 }
 
 // ShardFigures are the figures of one shard, by the names of ShardMetrics.
@@ -129,38 +173,80 @@ type ShardFigures struct {
 	InBytes, InRecords        int64
 	OutBytes, OutRecords      int64
 	WriteRefused, ReadRefused int64 // records and calls beyond the limits
-	AgeMillis                 int64 // how far the latest read was behind the tip
+	AgeMillis                 int64 // how far the latest read was behind the tip; -1: there was none lately
 }
 
-// Figures yields each stream with its traffic, and that of its shards.
-func (s *Streams) Figures() iter.Seq2[*Info, Figures] {
-	return func(yield func(*Info, Figures) bool) {
+// ConsumerFigures are the figures of one registered consumer.
+type ConsumerFigures struct {
+	Name string
+	*ConsumerTraffic
+	Subscriptions int   // that are open
+	BehindMillis  int64 // the largest that their latest events told; -1: none is open
+}
+
+// Figures yields each stream's figures.
+func (s *Streams) Figures() iter.Seq[Figures] {
+	return func(yield func(Figures) bool) {
+		now := time.Now()
+		open := s.subs.figures()
 		for _, e := range *s.entries.Load() {
 			v, err := s.load(e)
 			if err != nil {
 				continue // gone in the meantime
 			}
-			f := Figures{Traffic: &e.traffic, Shards: make([]ShardFigures, len(v.shards))}
+			f := Figures{Info: &v.info, Traffic: &e.traffic, AgeMillis: -1}
 			for i := range v.shards {
-				l := v.shards[i].limits
-				t := &l.traffic
-				f.Shards[i] = ShardFigures{
-					ID: v.shards[i].ID, InBytes: t.inBytes.Load(), InRecords: t.inRecords.Load(),
-					OutBytes: t.outBytes.Load(), OutRecords: t.outRecords.Load(), AgeMillis: t.age.Load(),
+				if v.shards[i].expired(now, v.info.Retention) {
+					continue
 				}
-				l.mu.Lock()
-				f.Shards[i].WriteRefused, f.Shards[i].ReadRefused = l.writesRefused, l.readsRefused
-				l.mu.Unlock()
+				f.AgeMillis = max(f.AgeMillis, v.shards[i].limits.traffic.lag(now))
+				if len(v.info.Metrics) > 0 {
+					f.Shards = append(f.Shards, v.shards[i].figures(now))
+				}
 			}
-			if !yield(&v.info, f) {
+			_ = v.consumers(v.seen.Load(), "", func(c Consumer) bool {
+				o := ConsumerFigures{BehindMillis: -1}
+				if found, ok := open[slotKey{stream: v.doc.ID, consumer: c.Name}]; ok {
+					o = found
+				}
+				o.Name, o.ConsumerTraffic = c.Name, e.consumer(c.Name)
+				f.Consumers = append(f.Consumers, o)
+				return true
+			}) // a document that does not decode is told by whoever needs it
+			if !yield(f) {
 				return
 			}
 		}
 	}
 }
 
-// Figures are what is counted of one stream.
-type Figures struct {
-	*Traffic
-	Shards []ShardFigures // of those that are in the stream's Info, in its order
+func (sh *shard) figures(now time.Time) ShardFigures {
+	l := sh.limits
+	t := &l.traffic
+	f := ShardFigures{
+		ID: sh.ID, InBytes: t.inBytes.Load(), InRecords: t.inRecords.Load(),
+		OutBytes: t.outBytes.Load(), OutRecords: t.outRecords.Load(), AgeMillis: t.lag(now),
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f.WriteRefused, f.ReadRefused = l.writesRefused, l.readsRefused
+	return f
+}
+
+// figures counts what is open, under keys without a shard.
+func (t *subscriptions) figures() map[slotKey]ConsumerFigures {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	open := make(map[slotKey]ConsumerFigures)
+	for k, sl := range t.slots {
+		if sl.closed {
+			continue
+		}
+		k.shard = 0
+		f := open[k]
+		f.Subscriptions++
+		f.BehindMillis = max(f.BehindMillis, sl.holder.told.Load())
+		open[k] = f
+	}
+	return open
 }

@@ -21,8 +21,9 @@ type entry struct {
 
 	traffic Traffic
 
-	mu     sync.Mutex
-	flight *flight // the transition being completed, if any
+	mu        sync.Mutex
+	flight    *flight // the transition being completed, if any
+	consumers map[string]*ConsumerTraffic
 }
 
 // view is a stream as of one version of its document: what the put and read

@@ -1,8 +1,8 @@
 // Package metric keeps the figures that /metrics shows, in a registry of its
 // own. It hides the Prometheus library and caches its handles, so that
 // counting a request on the hot path is one map look-up and no allocation. It
-// never exports anything by itself, and never makes a series per stream or
-// shard, whose number is the users' choice.
+// never exports anything by itself, and keeps no series per stream or shard,
+// whose number is the users' choice: those are asked for when they are read.
 package metric
 
 import (
@@ -102,6 +102,71 @@ func (r *Registry) Gauge(name, help string, read func() float64) {
 // read. read must be cheap and safe for concurrent use.
 func (r *Registry) Counter(name, help string, read func() float64) {
 	r.prom.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
+}
+
+// Histogram adds a distribution over buckets, given by their upper bounds, and
+// returns what adds a value to it, which allocates nothing.
+func (r *Registry) Histogram(name, help string, buckets []float64) (observe func(float64)) {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	r.prom.MustRegister(h)
+	return h.Observe
+}
+
+// Kind is what may be done with the values of a family.
+type Kind uint8
+
+// The kinds.
+const (
+	Counter Kind = iota // only grows
+	Gauge               // goes up and down
+	Summary             // how many there were, and the sum of all
+)
+
+// Family is the figures of one name, a series for each set of labels.
+type Family struct {
+	Name, Help string
+	Kind       Kind
+	Labels     []string
+}
+
+// Sample takes one series of the family at a place in the list: the value of
+// each of its labels, its value, and for a Summary the count.
+type Sample func(family int, labels []string, value float64, count uint64)
+
+// Collect adds families that are asked for when /metrics is read: read calls
+// sample for each series there is then, once, and may be called concurrently.
+func (r *Registry) Collect(families []Family, read func(sample Sample)) {
+	c := &collector{families: families, read: read}
+	for _, f := range families {
+		c.descs = append(c.descs, prometheus.NewDesc(f.Name, f.Help, f.Labels, nil))
+	}
+	r.prom.MustRegister(c)
+}
+
+type collector struct {
+	families []Family
+	descs    []*prometheus.Desc
+	read     func(Sample)
+}
+
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		ch <- d
+	}
+}
+
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	c.read(func(family int, labels []string, value float64, count uint64) {
+		d := c.descs[family]
+		switch c.families[family].Kind {
+		case Counter:
+			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, value, labels...)
+		case Gauge:
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+		case Summary:
+			ch <- prometheus.MustNewConstSummary(d, count, value, nil, labels...)
+		}
+	})
 }
 
 // Handler serves all figures in the Prometheus text format.

@@ -34,6 +34,7 @@ type committer struct {
 	lastEnd int
 	head    []byte // header of the last frame, not finished yet
 	size    int64
+	frames  int
 	pubs    []pub
 }
 
@@ -187,7 +188,7 @@ func (c *committer) diskLow() error {
 func (c *committer) begin() {
 	clear(c.vec)
 	clear(c.pubs)
-	c.vec, c.pubs, c.size = c.vec[:0], c.pubs[:0], 0
+	c.vec, c.pubs, c.size, c.frames = c.vec[:0], c.pubs[:0], 0, 0
 	c.lastBuf, c.head = nil, nil
 	c.clock = max(c.clock, time.Now().UnixMilli())
 }
@@ -256,6 +257,7 @@ func (c *committer) place(h []byte, count uint64) {
 	}
 	putPlace(h, c.slot.file, c.group, c.lsn, c.clock)
 	c.head = h
+	c.frames++
 	c.lsn += count
 }
 
@@ -274,8 +276,12 @@ func (c *committer) write() error {
 		c.slot.size = c.off + end
 		sync = c.slot.f.Sync
 	}
+	began := time.Now()
 	if err := sync(); err != nil {
 		return fmt.Errorf("sync journal file %s: %w", c.slot.path, err)
+	}
+	if c.j.onCommit != nil {
+		c.j.onCommit(c.frames, end, time.Since(began))
 	}
 	c.off += end
 	c.group++

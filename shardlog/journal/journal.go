@@ -38,6 +38,11 @@ type Config struct {
 	// journal or any sync failed: nothing is acknowledged any more, and the
 	// process should end.
 	OnFail func(error)
+
+	// OnCommit, if there is one, is told of every group on its way to be
+	// acknowledged: the frames in it, the bytes written, and how long their sync
+	// took. The committer waits for it.
+	OnCommit func(frames int, bytes int64, sync time.Duration)
 }
 
 // Journal implements shardlog.Log.
@@ -49,6 +54,7 @@ type Journal struct {
 	sealAfter time.Duration
 	log       *slog.Logger
 	onFail    func(error)
+	onCommit  func(frames int, bytes int64, sync time.Duration)
 	lock      io.Closer
 
 	id   uint64 // of the log
@@ -139,7 +145,7 @@ func Open(ctx context.Context, cfg Config) (*Journal, error) {
 		j.closeFiles()
 		return nil, errors.Join(fmt.Errorf("open log %s: %w", j.dir, err), lock.Close())
 	}
-	j.onFail = cfg.OnFail
+	j.onFail, j.onCommit = cfg.OnFail, cfg.OnCommit
 	j.committed.Go(j.commit.run)
 	j.others.Go(func() { j.pool.run(j.stop) })
 	j.others.Go(func() { j.sealer.run(j.stop) })

@@ -139,6 +139,75 @@ func (m *Mem) CrashClone(c Crash) *Mem {
 	return out
 }
 
+// KillClone returns a new crashable file system with what the death of the
+// process at this instant would leave of m: everything as it is, what was not
+// synced still not synced, without locks. It panics when m is not crashable.
+// m itself goes on as if nothing had happened.
+func (m *Mem) KillClone() *Mem {
+	if !m.crashable {
+		panic("vfs: KillClone of a file system that NewCrashable did not make")
+	}
+	out := NewCrashable(m.size)
+	m.world.Lock()
+	defer m.world.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out.ops = m.ops
+	nodes := map[*memNode]*memNode{nil: nil}
+	same := func(n *memNode) *memNode {
+		c, known := nodes[n]
+		if !known {
+			c = n.afterKill(&out.world)
+			nodes[n] = c
+		}
+		return c
+	}
+	dirs := map[*memDir]*memDir{nil: nil}
+	for name, d := range m.dirs {
+		dirs[d] = newDir()
+		out.dirs[name] = dirs[d]
+	}
+	for d, c := range dirs {
+		if d == nil {
+			continue
+		}
+		for base, n := range d.names {
+			c.names[base] = same(n)
+			c.names[base].links++
+		}
+		for base, n := range d.durable {
+			c.durable[base] = same(n)
+		}
+		for _, op := range d.pending {
+			op.node = same(op.node)
+			if far := dirs[op.far]; far != nil || op.far == nil {
+				op.far = far
+			} else {
+				op.far = newDir() // removed since
+			}
+			c.pending = append(c.pending, op)
+		}
+	}
+	for _, n := range nodes {
+		if n != nil && n.links > 0 {
+			out.used.Add(n.allocated)
+		}
+	}
+	return out
+}
+
+// afterKill returns a copy of a file that knows what of it is not durable.
+func (n *memNode) afterKill(world *sync.RWMutex) *memNode {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	out := &memNode{size: n.size, allocated: n.allocated, chunks: make([][]byte, len(n.chunks))}
+	for i, c := range n.chunks {
+		out.chunks[i] = slices.Clone(c)
+	}
+	out.crash = &unsynced{world: world, size: n.crash.size, sectors: maps.Clone(n.crash.sectors)}
+	return out
+}
+
 // surviving returns copies of the folders with what is left as their durable
 // names. m.mu is held.
 func (m *Mem) surviving(c Crash, rnd *rand.Rand) map[string]*memDir {

@@ -102,7 +102,7 @@ func BenchmarkRecovery(b *testing.B) {
 	if err := j.Close(); err != nil {
 		b.Fatal(err)
 	}
-	files, err := findFiles(fs, "log/journal", false)
+	files, err := findFiles(fs, "log/journal", true)
 	if err != nil {
 		b.Fatal(err)
 	}

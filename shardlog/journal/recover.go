@@ -38,6 +38,9 @@ func (j *Journal) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := j.fs.SyncDir(j.pool.dir); err != nil { // of slots just made
+		return errors.Join(fmt.Errorf("sync %s: %w", j.pool.dir, err), closeAll(files))
+	}
 	needed, free, err := sortFiles(files, st, j.seed)
 	if err != nil {
 		return errors.Join(err, closeAll(files))
@@ -130,6 +133,11 @@ func (j *Journal) loadCheckpoint() (*state, error) {
 			}
 			j.log.Warn("a checkpoint is damaged; trying an older one", "error", err)
 			continue
+		}
+		// A process killed before it synced the folder may have left the name in
+		// the system's memory only; what it replaces must stay until it is on disk.
+		if err := j.fs.SyncDir(j.dir); err != nil {
+			return nil, fmt.Errorf("sync %s: %w", j.dir, err)
 		}
 		j.ckpt, j.oldest, j.base = numbers[len(numbers)-1], numbers[0], st
 		for _, name := range temps {
@@ -298,7 +306,7 @@ func (r *replay) file(x, next *journalFile) (int64, error) {
 	}
 	c := r.j.arena.adopt(s.buf)
 	defer c.release(1)
-	off := int64(block)
+	off, last := int64(block), int64(block)
 	for off < end || next == nil {
 		to, bad := s.group(off)
 		if bad != nil {
@@ -316,10 +324,33 @@ func (r *replay) file(x, next *journalFile) (int64, error) {
 		if err := r.apply(s, c); err != nil {
 			return 0, err
 		}
-		off = to
+		last, off = off, to
+	}
+	if next == nil {
+		if err := x.settle(s.buf, last, off); err != nil {
+			return 0, err
+		}
 	}
 	r.at = s.at
 	return off, nil
+}
+
+// settle makes the header and the last group, at [from, to), durable. The
+// process that wrote them may have been killed before its sync, or have died of
+// it: then they are in the system's memory only, which may even take them for
+// clean, and all that is acknowledged from now on stands on them.
+func (x *journalFile) settle(buf []byte, from, to int64) error {
+	_, err := x.f.WriteAt(buf[:block], 0)
+	if err == nil {
+		_, err = x.f.WriteAt(buf[from:min(to, int64(len(buf)))], from)
+	}
+	if err == nil {
+		err = x.f.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("settle the end of journal file %s: %w", x.path, err)
+	}
+	return nil
 }
 
 // open reads a file, checks that it follows what was replayed, and answers

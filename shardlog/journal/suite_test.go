@@ -23,4 +23,6 @@ func TestContract(t *testing.T) { logtest.Run(t, tiny) }
 
 func TestCrash(t *testing.T) { logtest.Crash(t, tiny) }
 
+func TestKilled(t *testing.T) { logtest.Killed(t, tiny) }
+
 func TestFaults(t *testing.T) { logtest.Faults(t, tiny) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -77,10 +78,82 @@ func revive(open Open, left *vfs.Mem, was, tried *history) error {
 	return nil
 }
 
+// Killed ends the process after every change that a session makes to the disk,
+// opens what it left, goes on, and then cuts the power: what was opened, and
+// perhaps shown to readers, may have been in the system's memory only, and what
+// is acknowledged from then on stands on it.
+func Killed(t *testing.T, open Open) {
+	mem := vfs.NewCrashable(0)
+	h := newHistory()
+	var mu sync.Mutex
+	kills, failures := 0, 0
+	after := func(op vfs.Op, _ error) {
+		if !op.Kind.Changes() {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if failures > 5 {
+			return
+		}
+		was := h.snapshot()
+		left := mem.KillClone()
+		kills++
+		if err := reviveTwice(open, left, was, h.snapshot()); err != nil {
+			failures++
+			t.Errorf("killed after %v: %v", op, err)
+		}
+	}
+	log, err := open(vfs.NewFaulty(mem, vfs.Hooks{After: after}), "/", &Ledger{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.session(log)
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d kills", kills)
+}
+
+// reviveTwice opens what a killed process left, goes on, cuts the power and
+// opens again.
+func reviveTwice(open Open, left *vfs.Mem, was, tried *history) error {
+	ledger := &Ledger{}
+	log, err := open(left, "/", ledger)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	err = verify(log, ledger, was, tried)
+	if err == nil {
+		err = goOn(log, was)
+	}
+	seen := ledger.lines()
+	cut := left.CrashClone(vfs.Crash{})
+	if err = errors.Join(err, log.Close()); err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	ledger = &Ledger{}
+	if log, err = open(cut, "/", ledger); err != nil {
+		return fmt.Errorf("open after the power cut: %w", err)
+	}
+	err = verify(log, ledger, was, tried)
+	if err == nil && !slices.Equal(ledger.lines(), seen) {
+		err = fmt.Errorf("commands %v, before the power cut %v", ledger.lines(), seen)
+	}
+	if err == nil {
+		err = wentOn(log)
+	}
+	if err = errors.Join(err, log.Close()); err != nil {
+		return fmt.Errorf("after the power cut: %w", err)
+	}
+	return nil
+}
+
 // Faults fails each change that a session makes to the disk in turn, once, with
 // EIO and ENOSPC, and lets writes through in part. After a failed sync nothing
 // is acknowledged; a full disk says so and lets reads go on; and a log opened
-// on what a power cut leaves then holds all that was acknowledged.
+// on what is left then, with or without a power cut, holds all that was
+// acknowledged.
 func Faults(t *testing.T, open Open) {
 	clean := vfs.NewFaulty(vfs.NewCrashable(0), vfs.Hooks{})
 	log, err := open(clean, "/", &Ledger{})
@@ -150,6 +223,9 @@ func oneFault(open Open, n int, fault error) error {
 		if err := revive(open, mem.CrashClone(c), h, h); err != nil {
 			errs = append(errs, fmt.Errorf("%v failed, then survival %d: %w", hit, c.Survive, err))
 		}
+	}
+	if err := reviveTwice(open, mem.KillClone(), h, h); err != nil {
+		errs = append(errs, fmt.Errorf("%v failed, then a restart: %w", hit, err))
 	}
 	return errors.Join(errs...)
 }

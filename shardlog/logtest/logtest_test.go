@@ -10,6 +10,8 @@ func TestReference(t *testing.T) { Run(t, openReference("")) }
 
 func TestReferenceCrash(t *testing.T) { Crash(t, openReference("")) }
 
+func TestReferenceKilled(t *testing.T) { Killed(t, openReference("")) }
+
 func TestReferenceFaults(t *testing.T) { Faults(t, openReference("")) }
 
 // The suite must catch each of the reference's bugs; it runs in a process of
@@ -17,6 +19,7 @@ func TestReferenceFaults(t *testing.T) { Faults(t, openReference("")) }
 func TestMutants(t *testing.T) {
 	for mutant, test := range map[string]string{
 		"ack before sync": "TestMutant/crash", "lost seal": "TestMutant/run", "off by one": "TestMutant/run", "forgets retain": "TestMutant/run", "sync retried": "TestMutant/faults",
+		"trusts the cache": "TestMutant/killed",
 	} {
 		t.Run(mutant, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestMutant$/^"+test[len("TestMutant/"):]+"$", "-test.failfast", "-rapid.nofailfile")
@@ -40,5 +43,6 @@ func TestMutant(t *testing.T) {
 	}
 	t.Run("run", func(t *testing.T) { Run(t, openReference(mutant)) })
 	t.Run("crash", func(t *testing.T) { Crash(t, openReference(mutant)) })
+	t.Run("killed", func(t *testing.T) { Killed(t, openReference(mutant)) })
 	t.Run("faults", func(t *testing.T) { Faults(t, openReference(mutant)) })
 }

@@ -222,15 +222,19 @@ func verifyShard(log shardlog.Log, s shardlog.Shard, was, tried *history) error 
 	return nil
 }
 
+// late is the shard that goOn makes, and lateRecords what it puts there.
+const late = 77
+
+func lateRecords() []rec { return records(1<<20, 3, 500) }
+
 // goOn checks that the log takes everything as if nothing had happened.
 func goOn(log shardlog.Log, was *history) error {
 	ctx := context.Background()
-	const s = 77
-	if err := log.Create(ctx, []shardlog.Spec{{Shard: s, Retention: week}}); err != nil {
+	if err := log.Create(ctx, []shardlog.Spec{{Shard: late, Retention: week}}); err != nil {
 		return fmt.Errorf("create after the cut: %w", err)
 	}
-	recs := records(1<<20, 3, 500)
-	entries, err := write(ctx, log, []shardlog.Shard{s}, [][]rec{recs})
+	recs := lateRecords()
+	entries, err := write(ctx, log, []shardlog.Shard{late}, [][]rec{recs})
 	if err == nil {
 		err = entries[0].Err
 	}
@@ -243,6 +247,20 @@ func goOn(log shardlog.Log, was *history) error {
 			return fmt.Errorf("position %d given after %d was acknowledged", recs[0].pos, last.pos)
 		}
 	}
-	got, _, err := readAll(ctx, log, s, 0, shardlog.Limit{})
+	got, _, err := readAll(ctx, log, late, 0, shardlog.Limit{})
 	return errors.Join(err, differ(got, recs))
+}
+
+// wentOn checks that what goOn was told is still so.
+func wentOn(log shardlog.Log) error {
+	got, _, err := readAll(context.Background(), log, late, 0, shardlog.Limit{})
+	if err != nil {
+		return err
+	}
+	want := lateRecords()
+	if len(got) != len(want) {
+		return fmt.Errorf("%d of %d records acknowledged before the power cut", len(got), len(want))
+	}
+	stamp(shardlog.Entry{Pos: got[0].pos, Time: got[0].ms}, want)
+	return differ(got, want)
 }

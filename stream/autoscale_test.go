@@ -165,7 +165,7 @@ func TestOnDemandGrows(t *testing.T) {
 		for i := 0; time.Since(began) < 6*time.Minute; i++ {
 			rate := 1.5 * math.Exp2(time.Since(began).Minutes()/1.5) // MiB/s
 			for j := range recs {
-				recs[j] = PutRecord{Hash: evenStart(uint32(j), 64).add(Hash{uint64(i), 0}), Explicit: true, Size: int(rate * writeBytes / 64 / 10)}
+				recs[j] = PutRecord{Key: "k", Hash: evenStart(uint32(j), 64).add(Hash{uint64(i), 0}), Explicit: true, Size: int(rate * writeBytes / 64 / 10)}
 			}
 			f.must(f.Put(t.Context(), r, recs, func(int, []byte) error { return nil }))
 			for j := range recs {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +25,7 @@ func TestLimitsHoldOverTenSeconds(t *testing.T) {
 			return func() (in int) {
 				recs := make([]PutRecord, n)
 				for i := range recs {
-					recs[i] = PutRecord{Explicit: true, Size: size}
+					recs[i] = PutRecord{Key: "k", Explicit: true, Size: size - 1}
 				}
 				f.must(f.Put(t.Context(), r, recs, func(int, []byte) error { return nil }))
 				for i := range recs {
@@ -82,7 +83,7 @@ func TestLimitsOfOneStream(t *testing.T) {
 	f := newFixture(t, true)
 	r := f.create("s", 1)
 	burst := func() (refused int) {
-		recs := make([]PutRecord, 3000)
+		recs := slices.Repeat([]PutRecord{{Key: "k"}}, 3000)
 		f.must(f.Put(t.Context(), r, recs, func(int, []byte) error { return nil }))
 		for i := range recs {
 			if recs[i].Err != nil {

@@ -112,19 +112,20 @@ func TestCommitmentAndWarmThroughput(t *testing.T) {
 	})
 }
 
-// AUTO spreads records over all shards whatever their keys (AWS's API
-// reference), also while the shards change.
+// AUTO spreads records over all shards whatever their keys, and takes those
+// without (AWS's API reference).
 func TestAuto(t *testing.T) {
 	f := newFixture(t, false)
 	r := ref("od")
 	f.must(f.Create(t.Context(), r, CreateSpec{Mode: OnDemand, Auto: true}))
-	count := func() (per map[uint32]int) {
+	count := func(key string) (per map[uint32]int) {
 		per = make(map[uint32]int)
 		for range 10 {
 			recs := make([]PutRecord, 10)
 			for i := range recs {
 				recs[i] = PutRecord{Key: "same", Size: 1}
 			}
+			recs[3].Key = key
 			f.must(f.Put(t.Context(), r, recs, func(_ int, dst []byte) error { dst[0] = 'x'; return nil }))
 			for _, rec := range recs {
 				f.must(rec.Err)
@@ -133,12 +134,16 @@ func TestAuto(t *testing.T) {
 		}
 		return per
 	}
-	if per := count(); len(per) != 4 || per[0] != 25 || per[3] != 25 {
+	if per := count(""); len(per) != 4 || per[0] != 25 || per[3] != 25 {
 		t.Errorf("AUTO: %v", per)
 	}
 	f.must(f.SetAuto(t.Context(), r, false))
-	if per := count(); len(per) != 1 {
+	if per := count("same"); len(per) != 1 {
 		t.Errorf("USER_PARTITION_KEY: %v", per)
+	}
+	err := f.Put(t.Context(), r, make([]PutRecord, 1), nil)
+	if !fault.Is(err, fault.Constraint) || !fault.Is(f.CheckPut(r, make([]PutRecord, 1)), fault.Constraint) {
+		t.Errorf("no key: %v", err)
 	}
 }
 

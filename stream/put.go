@@ -13,7 +13,7 @@ import (
 
 // PutRecord is one record to be put, and what became of it.
 type PutRecord struct {
-	Key      string // the partition key
+	Key      string // the partition key; "": none, for a stream that places records itself
 	Hash     Hash   // where it goes, when Explicit; else set to HashKey(Key)
 	Explicit bool
 	Size     int // bytes of data
@@ -56,8 +56,8 @@ type mark struct {
 //
 // A nil error means that each record has its own fate, in recs[i].Err. Other
 // errors concern all: NotFound for a stream that does not exist or is still
-// CREATING, Invalid for a record that is too large, and ctx's. A reshard never
-// makes a record fail.
+// CREATING, Constraint for records that are too large or lack a key, and ctx's.
+// A reshard never makes a record fail.
 func (s *Streams) Put(ctx context.Context, ref Ref, recs []PutRecord, fill func(i int, dst []byte) error) error {
 	e, err := s.find(ref)
 	if err != nil {
@@ -73,10 +73,10 @@ func (s *Streams) Put(ctx context.Context, ref Ref, recs []PutRecord, fill func(
 	most := v.info.MaxRecordKiB << 10
 	for i := range recs {
 		r := &recs[i]
-		if r.Size+len(r.Key) > most {
-			return tooLarge(i, len(recs), r.Size+len(r.Key), most)
+		if r.Size+len(r.Key) > most || r.Key == "" && v.turn == nil {
+			return v.refuse(recs)
 		}
-		if !r.Explicit {
+		if !r.Explicit && v.turn == nil {
 			r.Hash = HashKey(r.Key)
 		}
 		r.Err, r.group = nil, 0
@@ -111,15 +111,6 @@ func (s *Streams) Put(ctx context.Context, ref Ref, recs []PutRecord, fill func(
 			return noStream(ref)
 		}
 	}
-}
-
-func tooLarge(i, of, size, most int) error {
-	what := "data"
-	if of > 1 {
-		what = fmt.Sprintf("records.%d.member.data", i+1)
-	}
-	return fault.New(fault.Invalid, "1 validation error detected: Value at '%s' failed to satisfy constraint: "+
-		"Member must have length less than or equal to %d, with its partition key; it has %d.", what, most, size)
 }
 
 // arrange routes all records whose fate is open, refuses what exceeds a limit

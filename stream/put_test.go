@@ -82,9 +82,14 @@ func TestPutRefusals(t *testing.T) {
 	if !fault.Is(err, fault.NotFound) || err.Error() != "Stream nope under account 000000000000 not found." {
 		t.Errorf("unknown stream: %v", err)
 	}
-	err = f.Put(t.Context(), r, []PutRecord{{Key: "k", Size: 1 << 20}}, never)
-	if !fault.Is(err, fault.Invalid) {
-		t.Errorf("1 MiB and a key: %v", err)
+	// All that is wrong with the records is told at once, in the words of
+	// awslabs/amazon-kinesis-producer#680.
+	err = f.Put(t.Context(), r, []PutRecord{{Key: "k", Size: 1 << 20}, {Key: "k"}, {Size: 1 << 21}}, never)
+	if !fault.Is(err, fault.Constraint) || err.Error() != "3 validation errors detected: "+
+		"Value at 'records.1.member.data' failed to satisfy constraint: Member must have length less than or equal to 1048576; "+
+		"Value null at 'records.3.member.partitionKey' failed to satisfy constraint: Member must not be null; "+
+		"Value at 'records.3.member.data' failed to satisfy constraint: Member must have length less than or equal to 1048576" {
+		t.Errorf("large records and none with a key: %v", err)
 	}
 	stop := errors.New("stop")
 	if err = f.Put(t.Context(), r, []PutRecord{{Key: "k", Size: 1<<20 - 1}}, func(int, []byte) error { return stop }); err != stop {
@@ -105,7 +110,7 @@ func TestLimits(t *testing.T) {
 		batch := func(n, size int) (in int) {
 			recs := make([]PutRecord, n)
 			for i := range recs {
-				recs[i] = PutRecord{Explicit: true, Size: size}
+				recs[i] = PutRecord{Key: "k", Explicit: true, Size: size - 1}
 			}
 			f.must(f.Put(t.Context(), r, recs, func(int, []byte) error { return nil }))
 			for _, rec := range recs {
@@ -374,7 +379,7 @@ func TestPutFates(t *testing.T) {
 		t.Errorf("read of a dropped shard: %v", err)
 	}
 	f.mem.fail = nil
-	if err := f.Put(t.Context(), r, make([]PutRecord, 1), func(int, []byte) error { return nil }); !fault.Is(err, fault.NotFound) {
+	if err := f.Put(t.Context(), r, []PutRecord{{Key: "k"}}, func(int, []byte) error { return nil }); !fault.Is(err, fault.NotFound) {
 		t.Errorf("put to dropped shards: %v", err)
 	}
 	if _, err := f.Describe(r); !fault.Is(err, fault.NotFound) {

@@ -55,7 +55,7 @@ func TestConstraints(t *testing.T) {
 		{"ListStreams", m{"ExclusiveStartStreamName": long, "Limit": 1000000}, []string{v("'1000000'", "limit", most10k), v("'"+long+"'", "exclusiveStartStreamName", most128)}},
 		{"ListShards", m{"StreamName": "", "NextToken": "", "MaxResults": 0, "ExclusiveStartShardId": ""}, []string{v("'0'", "maxResults", value1),
 			v("''", "exclusiveStartShardId", name), v("''", "exclusiveStartShardId", length1), v("''", "streamName", name), v("''", "streamName", length1), v("''", "nextToken", length1)}},
-		{"PutRecord", m{}, []string{v("null", "partitionKey", null), v("null", "data", null)}},
+		{"PutRecord", m{}, []string{v("null", "data", null)}},
 		{"PutRecord", m{"PartitionKey": "a", "Data": []byte{}}, []string{noStream}},
 		{"PutRecord", m{"StreamName": "", "PartitionKey": "", "Data": []byte{}, "ExplicitHashKey": "", "SequenceNumberForOrdering": ""}, []string{
 			v("''", "sequenceNumberForOrdering", number), v("''", "partitionKey", length1), v("''", "explicitHashKey", hash), v("''", "streamName", name), v("''", "streamName", length1)}},

@@ -208,7 +208,7 @@ func TestEventShape(t *testing.T) {
 		}
 		general := subscribeToShardEvent{Records: []recordShape{}, MillisBehindLatest: ev.Behind.Milliseconds()}
 		for r := range ev.All {
-			general.Records = append(general.Records, recordShape{ev.Shard.Sequence(r.Pos, r.Time.UnixMilli()).String(), r.Time, r.Data, r.Key})
+			general.Records = append(general.Records, recordShape{ev.Shard.Sequence(r.Pos, r.Time.UnixMilli()).String(), r.Time, r.Data, optional(r.Key)})
 		}
 		if len(ev.Children) > 0 {
 			general.ChildShards = shapeChildren(ev.Children)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -36,7 +37,7 @@ type recordShape struct {
 	SequenceNumber              string
 	ApproximateArrivalTimestamp time.Time
 	Data                        []byte
-	PartitionKey                string
+	PartitionKey                *string // of records that were put without one: absent
 }
 
 // getRecordsOp is the hand-made codec where it can be used, and the general one
@@ -95,7 +96,7 @@ func (a *api) getRecords(ctx context.Context, c *gate.Call, in *getRecordsReques
 			SequenceNumber:              p.Shard.Sequence(r.Pos, r.Time.UnixMilli()).String(),
 			ApproximateArrivalTimestamp: r.Time,
 			Data:                        bytes.Clone(r.Data), // the page's memory goes back before the answer is encoded
-			PartitionKey:                string([]byte(r.Key)),
+			PartitionKey:                optional(strings.Clone(r.Key)),
 		})
 	}
 	if p.Next == "" {
@@ -187,8 +188,10 @@ func appendRecordsJSON(dst []byte, p *stream.ReadPage) []byte {
 		dst = wire.AppendSeconds(dst, ms)
 		dst = append(dst, `,"Data":`...)
 		dst = wire.AppendBlob(dst, r.Data)
-		dst = append(dst, `,"PartitionKey":`...)
-		dst = wire.AppendString(dst, r.Key)
+		if r.Key != "" {
+			dst = append(dst, `,"PartitionKey":`...)
+			dst = wire.AppendString(dst, r.Key)
+		}
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')
@@ -239,11 +242,17 @@ func appendRecordsCBOR(dst []byte, p *stream.ReadPage) []byte {
 	dst = wire.AppendHead(dst, wire.MajorList, uint64(p.Records))
 	for r := range p.All {
 		ms := r.Time.UnixMilli()
-		dst = wire.AppendHead(dst, wire.MajorMap, 4)
+		members := uint64(4)
+		if r.Key == "" {
+			members--
+		}
+		dst = wire.AppendHead(dst, wire.MajorMap, members)
 		dst = appendSequenceCBOR(wire.AppendCBORText(dst, "SequenceNumber"), p.Shard.Sequence(r.Pos, ms))
 		dst = wire.AppendCBORTime(wire.AppendCBORText(dst, "ApproximateArrivalTimestamp"), ms)
 		dst = wire.AppendCBORBytes(wire.AppendCBORText(dst, "Data"), r.Data)
-		dst = wire.AppendCBORText(wire.AppendCBORText(dst, "PartitionKey"), validKey(r.Key))
+		if r.Key != "" {
+			dst = wire.AppendCBORText(wire.AppendCBORText(dst, "PartitionKey"), validKey(r.Key))
+		}
 	}
 	return dst
 }

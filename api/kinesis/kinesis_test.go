@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -277,7 +278,7 @@ func TestRoundTrip(t *testing.T) {
 			}
 			var got []string
 			for _, r := range a.Records {
-				got = append(got, fmt.Sprintf("%q %q", r.PartitionKey, r.Data))
+				got = append(got, fmt.Sprintf("%q %q", *r.PartitionKey, r.Data))
 				if d := time.Since(r.ApproximateArrivalTimestamp); d < -time.Second || d > time.Minute {
 					t.Errorf("arrived %v ago", d)
 				}
@@ -290,6 +291,50 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("sequence number %s was answered, %s read", one["SequenceNumber"], a.Records[0].SequenceNumber)
 			}
 		})
+	}
+}
+
+// A stream that places records itself takes them without partition keys, and
+// gives them back without ("this value is not returned if the producer did not
+// provide a partition key", API_Record). Any other refuses them.
+func TestNoPartitionKey(t *testing.T) {
+	for _, format := range []wire.Format{wire.JSON, wire.CBOR} {
+		f := newFixture(t)
+		f.create("keyed", 1)
+		f.ok("CreateStream", m{"StreamName": "auto", "StreamModeDetails": m{"StreamMode": "ON_DEMAND"}, "RecordDistributionStrategy": "AUTO"})
+		const null = "1 validation error detected: Value null at 'partitionKey' failed to satisfy constraint: Member must not be null"
+		many := l{m{"Data": []byte("b")}, m{"Data": []byte("c"), "PartitionKey": "c"}}
+		for _, dry := range []bool{false, true} {
+			f.fails("PutRecord", m{"StreamName": "keyed", "Data": []byte("a"), "DryRun": dry}, "ValidationException", null)
+			f.fails("PutRecords", m{"StreamName": "keyed", "Records": many, "DryRun": dry}, "ValidationException",
+				strings.Replace(null, "partitionKey", "records.1.member.partitionKey", 1))
+		}
+		f.okIn(format, "PutRecord", m{"StreamName": "auto", "Data": []byte("a")})
+		f.okIn(format, "PutRecords", m{"StreamName": "auto", "Records": many})
+		keys := map[string]any{}
+		for shard := range 4 {
+			token := f.iterator(format, "auto", shard)
+			for _, in := range []m{{"ShardIterator": token}, {"ShardIterator": token, "StreamARN": arnHead + "auto"}} { // by hand, and not
+				for _, r := range f.okIn(format, "GetRecords", in)["Records"].([]any) {
+					r := asMap(r)
+					data, err := base64.StdEncoding.DecodeString(fmt.Sprint(r["Data"]))
+					if format == wire.CBOR {
+						data, err = r["Data"].([]byte), nil
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					if key, there := r["PartitionKey"]; there {
+						keys[string(data)] = key
+					} else {
+						keys[string(data)] = "absent"
+					}
+				}
+			}
+		}
+		if d := cmp.Diff(m{"a": "absent", "b": "absent", "c": "c"}, keys); d != "" {
+			t.Error(d)
+		}
 	}
 }
 

@@ -112,7 +112,7 @@ type fields struct{ key, hash, data []byte }
 
 // add takes a record whose data has size bytes.
 func (p *putCall) add(f *fields, size int) bool {
-	if len(p.recs) == maxRecords || len(f.key) == 0 || f.data == nil || size < 0 || size > maxData {
+	if len(p.recs) == maxRecords || f.key != nil && len(f.key) == 0 || f.data == nil || size < 0 || size > maxData {
 		return false
 	}
 	if len(f.key) > maxKey && utf8.RuneCount(f.key) > maxKey {

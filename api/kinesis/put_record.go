@@ -2,8 +2,11 @@ package kinesis
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
+	"github.com/thalweg/thalweg/fault"
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/gate/wire"
 	"github.com/thalweg/thalweg/stream"
@@ -11,12 +14,11 @@ import (
 
 // PutRecord appends one record. SequenceNumberForOrdering is checked as AWS
 // checks it, and needs no more: every record comes after all that were
-// acknowledged before it. PartitionKey is required, and DryRun checks as
-// much, as for PutRecords.
+// acknowledged before it. PartitionKey and DryRun are as for PutRecords.
 
 type putRecordRequest struct {
 	SequenceNumberForOrdering *string `aws:"pattern=0|([1-9]\\d{0,128})"`
-	PartitionKey              *string `aws:"required,min=1,max=256"`
+	PartitionKey              *string `aws:"min=1,max=256"`
 	ExplicitHashKey           *string `aws:"pattern=0|([1-9]\\d{0,38})"`
 	Data                      []byte  `aws:"required,max=10485760"`
 	target
@@ -41,7 +43,7 @@ func (a *api) putRecordOp() gate.Op {
 			return general(ctx, c, dst)
 		}
 		if err := a.put(ctx, c, p); err != nil {
-			return dst, a.putFault(op.Name, c, err)
+			return dst, a.putFault(op.Name, c, ofOne(err))
 		}
 		a.streams.CountPut(p.ref, true, p.bytes, p.recs, time.Since(c.Now))
 		r := &p.recs[0]
@@ -79,13 +81,13 @@ func (a *api) putRecord(ctx context.Context, c *gate.Call, in *putRecordRequest)
 	if len(r.Key)+r.Size > maxPutBytes {
 		return nil, errPutBytes()
 	}
+	recs := []stream.PutRecord{r}
 	if isTrue(in.DryRun) {
-		if _, err := a.streams.Describe(ref); err != nil {
-			return nil, err
+		if err := a.streams.CheckPut(ref, recs); err != nil {
+			return nil, ofOne(err)
 		}
 		return nil, dryRun()
 	}
-	recs := []stream.PutRecord{r}
 	err = a.streams.Put(ctx, ref, recs, func(_ int, dst []byte) error {
 		copy(dst, in.Data)
 		return nil
@@ -95,7 +97,16 @@ func (a *api) putRecord(ctx context.Context, c *gate.Call, in *putRecordRequest)
 		err = recs[0].Err
 	}
 	if err != nil {
-		return nil, err
+		return nil, ofOne(err)
 	}
 	return &putRecordAnswer{stream.ShardID(recs[0].Shard), recs[0].Seq.String()}, nil
+}
+
+// ofOne is a fault about the records of a call as PutRecord, which has one and
+// no list of them, tells it.
+func ofOne(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Constraint {
+		return fault.New(fault.Constraint, "%s", strings.ReplaceAll(f.Message, "records.1.member.", ""))
+	}
+	return err
 }

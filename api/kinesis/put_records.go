@@ -14,9 +14,9 @@ import (
 
 // PutRecords appends up to 500 records, each of which has its own fate. Those
 // of one shard keep their order, which AWS does not promise. The request is
-// bounded at 10 MiB of keys and data. PartitionKey is required: streams with
-// the distribution strategy AUTO are not there yet. A DryRun checks the request
-// and that the stream exists, not whether its shards have room. A record that
+// bounded at 10 MiB of keys and data. A record needs a PartitionKey unless the
+// stream has the distribution strategy AUTO. A DryRun checks the request and
+// what the stream asks of it, not whether its shards have room. A record that
 // its shard's limits refuse is not looked at any further, so that its data may
 // be no base64 without the request being refused.
 
@@ -28,7 +28,7 @@ type putRecordsRequest struct {
 
 type putRecordsEntry struct {
 	_               struct{} `aws:"shown=com.amazonaws.kinesis.v20131202.PutRecordsRequestEntry@c965e310"`
-	PartitionKey    *string  `aws:"required,min=1,max=256"`
+	PartitionKey    *string  `aws:"min=1,max=256"`
 	ExplicitHashKey *string  `aws:"pattern=0|([1-9]\\d{0,38})"`
 	Data            []byte   `aws:"required,max=10485760"`
 }
@@ -106,7 +106,7 @@ func (a *api) putRecords(ctx context.Context, c *gate.Call, in *putRecordsReques
 		return nil, errPutBytes()
 	}
 	if isTrue(in.DryRun) {
-		if _, err := a.streams.Describe(ref); err != nil {
+		if err := a.streams.CheckPut(ref, recs); err != nil {
 			return nil, err
 		}
 		return nil, dryRun()
@@ -140,7 +140,7 @@ func putResults(recs []stream.PutRecord) *putRecordsAnswer {
 
 // record is what an entry within its constraints asks for.
 func (e *putRecordsEntry) record() (r stream.PutRecord, err error) {
-	r.Key, r.Size = *e.PartitionKey, len(e.Data)
+	r.Key, r.Size = text(e.PartitionKey), len(e.Data)
 	if e.ExplicitHashKey != nil {
 		r.Explicit = true
 		r.Hash, err = stream.ParseHash(*e.ExplicitHashKey)

@@ -2,8 +2,9 @@
 // on one folder, and checks after every restart what an acknowledgement
 // promises: each acknowledged record is there once, on the shard and under
 // the sequence number that were answered, in order per partition key through
-// every reshard; no stream is stuck between states; iterators minted before
-// the kill still work.
+// every reshard; each acknowledged change of a stream happened, and each other
+// one wholly or not at all; no stream is stuck between states; iterators minted
+// before the kill still work.
 package crash
 
 import (
@@ -34,11 +35,7 @@ const (
 )
 
 func TestKill(t *testing.T) {
-	bin := filepath.Join(t.TempDir(), "thalweg")
-	if out, err := exec.Command("go", "build", "-o", bin, "github.com/thalweg/thalweg/cmd/thalweg").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	data := t.TempDir()
+	bin, data := build(t), t.TempDir()
 	l := &ledger{acked: map[string]ack{}, positions: map[string]string{}, keys: map[string]int{}, churn: map[string]string{}}
 	for cycle := range *cycles {
 		s := start(t, bin, data)
@@ -59,6 +56,15 @@ func TestKill(t *testing.T) {
 	if l.total == 0 {
 		t.Fatal("nothing was acknowledged, so nothing was tested")
 	}
+}
+
+func build(t *testing.T) (bin string) {
+	t.Helper()
+	bin = filepath.Join(t.TempDir(), "thalweg")
+	if out, err := exec.Command("go", "build", "-o", bin, "github.com/thalweg/thalweg/cmd/thalweg").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return bin
 }
 
 type obj = map[string]any
@@ -235,10 +241,10 @@ func (s *server) write(t *testing.T, l *ledger, w int) {
 	}
 }
 
-// open lists the stream's shards that take records.
-func (s *server) shards() ([]shard, string, error) {
+// shards lists a stream's shards, in the order of their ids.
+func (s *server) shards(stream string) ([]shard, string, error) {
 	var all []shard
-	in := obj{"StreamName": orderStream}
+	in := obj{"StreamName": stream}
 	for {
 		var out struct {
 			Shards    []shard
@@ -258,7 +264,7 @@ func (s *server) shards() ([]shard, string, error) {
 // reshard splits and merges without end.
 func (s *server) reshard(t *testing.T) {
 	for i := 0; ; i++ {
-		all, fault, err := s.shards()
+		all, fault, err := s.shards(orderStream)
 		if err != nil {
 			return
 		}
@@ -274,10 +280,7 @@ func (s *server) reshard(t *testing.T) {
 		}
 		if len(open) < 6 {
 			sh := open[rand.IntN(len(open))]
-			lo, _ := new(big.Int).SetString(sh.HashKeyRange.StartingHashKey, 10)
-			hi, _ := new(big.Int).SetString(sh.HashKeyRange.EndingHashKey, 10)
-			mid := lo.Add(lo, hi).Rsh(lo, 1)
-			fault, err = s.call("SplitShard", obj{"StreamName": orderStream, "ShardToSplit": sh.ShardId, "NewStartingHashKey": mid.String()}, nil)
+			fault, err = s.call("SplitShard", obj{"StreamName": orderStream, "ShardToSplit": sh.ShardId, "NewStartingHashKey": sh.middle()}, nil)
 		} else {
 			a, b := neighbours(open)
 			fault, err = s.call("MergeShards", obj{"StreamName": orderStream, "ShardToMerge": a, "AdjacentShardToMerge": b}, nil)
@@ -295,7 +298,7 @@ func (s *server) reshard(t *testing.T) {
 func neighbours(open []shard) (a, b string) {
 	one := big.NewInt(1)
 	for _, x := range open {
-		end, _ := new(big.Int).SetString(x.HashKeyRange.EndingHashKey, 10)
+		_, end := x.keys()
 		end.Add(end, one)
 		for _, y := range open {
 			if y.HashKeyRange.StartingHashKey == end.String() {
@@ -391,7 +394,7 @@ func (l *ledger) verify(t *testing.T, s *server) {
 	if !s.settled(t, orderStream) {
 		t.Fatalf("stream %s is gone", orderStream)
 	}
-	all, fault, err := s.shards()
+	all, fault, err := s.shards(orderStream)
 	if err != nil || fault != "" {
 		t.Fatal(fault, err)
 	}
@@ -475,7 +478,7 @@ func (l *ledger) found(t *testing.T, shardID string, r record) {
 // verifyAll reads everything once more from the beginning.
 func (l *ledger) verifyAll(t *testing.T, s *server) {
 	t.Helper()
-	all, fault, err := s.shards()
+	all, fault, err := s.shards(orderStream)
 	if err != nil || fault != "" {
 		t.Fatal(fault, err)
 	}
@@ -488,32 +491,85 @@ func (l *ledger) verifyAll(t *testing.T, s *server) {
 	}
 }
 
-// coverage checks that the open shards' hash ranges cover every key once, and
-// that a shard is closed exactly when it has children.
+// coverage fails the test unless the shards are such as AWS could show.
 func coverage(t *testing.T, all []shard) {
 	t.Helper()
+	if err := tiled(all); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tiled checks that the open shards' hash ranges cover every key once, that a
+// shard is closed exactly when it has children, and that each child is younger
+// than its parents, begins after their ends and holds keys of theirs alone.
+func tiled(all []shard) error {
 	next, one := new(big.Int), big.NewInt(1)
-	starts, parents := map[string]shard{}, map[string]bool{}
+	starts, known, parents := map[string]shard{}, map[string]shard{}, map[string]bool{}
 	for _, sh := range all {
 		parents[sh.ParentShardId], parents[sh.AdjacentParentShardId] = true, true
-		if sh.SequenceNumberRange.EndingSequenceNumber == "" {
+		if sh.open() {
 			starts[sh.HashKeyRange.StartingHashKey] = sh
 		}
+		known[sh.ShardId] = sh
 	}
 	for _, sh := range all {
-		if closed := sh.SequenceNumberRange.EndingSequenceNumber != ""; closed != parents[sh.ShardId] {
-			t.Fatalf("%s: closed %v, has children %v", sh.ShardId, closed, parents[sh.ShardId])
+		if sh.open() == parents[sh.ShardId] {
+			return fmt.Errorf("%s: open %v, has children %v", sh.ShardId, sh.open(), parents[sh.ShardId])
+		}
+		from, to := sh.keys()
+		for _, id := range []string{sh.ParentShardId, sh.AdjacentParentShardId} {
+			p, ok := known[id]
+			if !ok {
+				continue // none, or its last record has expired
+			}
+			first, last := p.keys()
+			if id >= sh.ShardId || number(sh.SequenceNumberRange.StartingSequenceNumber).Cmp(number(p.SequenceNumberRange.EndingSequenceNumber)) <= 0 {
+				return fmt.Errorf("%+v is not younger than its parent %+v", sh, p)
+			}
+			if from.Cmp(last) > 0 || to.Cmp(first) < 0 {
+				return fmt.Errorf("%+v has no key of its parent %+v", sh, p)
+			}
+		}
+		if p, ok := known[sh.ParentShardId]; ok {
+			first, last := p.keys()
+			if a, merged := known[sh.AdjacentParentShardId]; merged {
+				_, last = a.keys()
+			}
+			if from.Cmp(first) < 0 || to.Cmp(last) > 0 {
+				return fmt.Errorf("%+v has keys that its parents had not", sh)
+			}
 		}
 	}
 	for range starts {
 		sh, ok := starts[next.String()]
 		if !ok {
-			t.Fatalf("no open shard starts at %v", next)
+			return fmt.Errorf("no open shard starts at %v", next)
 		}
-		end, _ := new(big.Int).SetString(sh.HashKeyRange.EndingHashKey, 10)
+		_, end := sh.keys()
 		next.Add(end, one)
 	}
 	if next.Cmp(new(big.Int).Lsh(one, 128)) != 0 {
-		t.Fatalf("open shards end before %v", next)
+		return fmt.Errorf("open shards end before %v", next)
 	}
+	return nil
+}
+
+func (sh *shard) open() bool { return sh.SequenceNumberRange.EndingSequenceNumber == "" }
+
+func (sh *shard) keys() (first, last *big.Int) {
+	return number(sh.HashKeyRange.StartingHashKey), number(sh.HashKeyRange.EndingHashKey)
+}
+
+func (sh *shard) middle() string {
+	first, last := sh.keys()
+	return first.Rsh(first.Add(first, last), 1).String()
+}
+
+// number parses a decimal number; what is none is 0.
+func number(s string) *big.Int {
+	n, ok := new(big.Int).SetString(s, 10)
+	if !ok {
+		return new(big.Int)
+	}
+	return n
 }

@@ -217,7 +217,7 @@ func (g *Gate) spell(ctx context.Context, c *Call, op *operation, err error) (na
 	if !errors.As(err, &f) || f.Kind == fault.Internal {
 		g.cfg.Logger.ErrorContext(ctx, "operation failed",
 			"target", c.Target, "request_id", c.RequestID, "account", c.Account, "error", err)
-		return "InternalFailure", "", http.StatusInternalServerError
+		f = fault.New(fault.Internal, "")
 	}
 	name, status = f.Code, http.StatusBadRequest
 	switch {
@@ -228,6 +228,9 @@ func (g *Gate) spell(ctx context.Context, c *Call, op *operation, err error) (na
 	}
 	if name == "" {
 		name = defaultName(f.Kind)
+	}
+	if f.Kind == fault.Internal { // whatever the service makes of it
+		status = http.StatusInternalServerError
 	}
 	return name, f.Message, status
 }

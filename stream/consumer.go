@@ -15,6 +15,7 @@ import (
 // AWS's quotas of consumers.
 const (
 	maxConsumers         = 20 // of one stream
+	maxAdvantage         = 50 // of an ON_DEMAND one whose owner has a commitment: On-demand Advantage
 	maxCreatingConsumers = 5  // of one stream, CREATING at once
 )
 
@@ -73,7 +74,8 @@ func (v *view) consumer(d catalog.Doc) (Consumer, error) {
 }
 
 // Register makes a consumer of a stream; it is ACTIVE on return. At most 20
-// consumers can be registered with a stream, and at most 5 be CREATING. Faults:
+// consumers can be registered with a stream, 50 with an OnDemand one of an owner
+// with a commitment, and at most 5 be CREATING. Faults:
 // NotFound, InUse (the name is taken, or the stream is neither ACTIVE nor
 // UPDATING), Limit, Invalid.
 func (s *Streams) Register(ctx context.Context, ref Ref, name string, tags map[string]string) (Consumer, error) {
@@ -86,7 +88,7 @@ func (s *Streams) Register(ctx context.Context, ref Ref, name string, tags map[s
 			return Consumer{}, err
 		}
 		if v.info.Status != Active && v.info.Status != Updating {
-			return Consumer{}, notActive(ref, v.info.Status)
+			return Consumer{}, notReady(ref, v.info.Status)
 		}
 		if err := s.roomForConsumer(v, name); err != nil {
 			return Consumer{}, err
@@ -105,9 +107,16 @@ func (s *Streams) Register(ctx context.Context, ref Ref, name string, tags map[s
 }
 
 func (s *Streams) roomForConsumer(v *view, name string) error {
-	n, creating := 0, 0
+	n, creating, most := 0, 0, maxConsumers
+	a, err := s.account(v.info.Owner)
+	if err != nil {
+		return err
+	}
+	if a.Committed && v.info.Mode == OnDemand {
+		most = maxAdvantage
+	}
 	var taken error
-	err := v.consumers(s.catalog.View(), "", func(c Consumer) bool {
+	err = v.consumers(s.catalog.View(), "", func(c Consumer) bool {
 		if n++; c.Status == Creating {
 			creating++
 		}
@@ -119,7 +128,7 @@ func (s *Streams) roomForConsumer(v *view, name string) error {
 	switch {
 	case err != nil || taken != nil:
 		return errors.Join(err, taken)
-	case n >= maxConsumers:
+	case n >= most:
 		return fault.New(fault.Limit, "Stream %s under account %s already has %d consumers registered, the most that are allowed.",
 			v.info.Name, v.info.Account, n)
 	case creating >= maxCreatingConsumers:

@@ -48,6 +48,20 @@ func TestConsumers(t *testing.T) {
 	}
 	_, err := f.Register(ctx, orders, "c21", nil)
 	refused(t, err, fault.Limit, "Stream orders under account 000000000000 already has 20 consumers registered, the most that are allowed.")
+
+	// 50 "with On-demand Advantage streams" (API_RegisterStreamConsumer).
+	advantage := ref("advantage")
+	f.must(f.Create(ctx, advantage, CreateSpec{Mode: OnDemand}))
+	_, err = f.Commit(ctx, owner, true)
+	f.must(err)
+	for i := range maxAdvantage {
+		_, err := f.Register(ctx, advantage, fmt.Sprint("c", i), nil)
+		f.must(err)
+	}
+	_, err = f.Register(ctx, advantage, "c50", nil)
+	refused(t, err, fault.Limit, "Stream advantage under account 000000000000 already has 50 consumers registered, the most that are allowed.")
+	_, err = f.Register(ctx, orders, "c21", nil)
+	refused(t, err, fault.Limit, "Stream orders under account 000000000000 already has 20 consumers registered, the most that are allowed.")
 	_, err = f.Register(ctx, orders, "c00", nil)
 	refused(t, err, fault.InUse, "Consumer c00 under stream orders already exists for account 000000000000.")
 	_, err = f.Register(ctx, ref("nobody"), "c", nil)

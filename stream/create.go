@@ -43,7 +43,7 @@ func (s *Streams) Create(ctx context.Context, ref Ref, spec CreateSpec) error {
 	if err != nil {
 		return err
 	}
-	if doc.WarmMiBps != 0 {
+	if spec.WarmMiBps != nil {
 		if err := s.checkWarm(ref, doc.WarmMiBps); err != nil {
 			return err
 		}
@@ -99,9 +99,11 @@ func (spec *CreateSpec) document(ref Ref) (doc streamDoc, shards int, err error)
 	if spec.WarmMiBps != nil {
 		doc.WarmMiBps = *spec.WarmMiBps
 	}
-	if spec.Mode != OnDemand && (doc.Auto || doc.WarmMiBps != 0) {
-		return doc, 0, fault.New(fault.Constraint, "WarmThroughputMiBps and the RecordDistributionStrategy AUTO are only supported "+
-			"for streams in On-Demand mode.")
+	if spec.Mode != OnDemand && doc.Auto {
+		return doc, 0, noStrategy(ref)
+	}
+	if spec.Mode != OnDemand && spec.WarmMiBps != nil {
+		return doc, 0, isProvisioned(ref)
 	}
 	if doc.Hours == 0 {
 		doc.Hours = defaultHours

@@ -47,7 +47,10 @@ func (s *Streams) List(owner Owner, after string, limit int) (infos []*Info, mor
 type FilterType string
 
 // The filters. The horizon is the age at which retention takes records, or
-// the stream's creation when that is later.
+// the stream's creation when that is later. At a Time before the horizon the
+// shards are those at the horizon. As AWS has it, a shard is open at the
+// millisecond in which it was opened as well as at that in which it was closed:
+// so no record of that millisecond is missed.
 const (
 	AllShards       FilterType = ""
 	AfterShardID    FilterType = "AFTER_SHARD_ID"    // those after ShardID
@@ -63,58 +66,90 @@ type Filter struct {
 	Type    FilterType
 	ShardID string
 	Time    time.Time
+	AsOf    Moment // zero: now
 }
 
-// Shards returns the shards that a filter takes, by index, as of one instant:
-// a closed shard is always there together with its children. Every filter
-// "at" an instant takes shards that cover the hash space exactly once. Closed
-// shards past retention are never there. The result is read-only. Faults:
-// NotFound, Invalid.
-func (s *Streams) Shards(ref Ref, f Filter) ([]ShardInfo, error) {
+// Moment is a state of a stream's shards that a list of several pages keeps to,
+// whatever happens to the stream meanwhile.
+type Moment struct {
+	Time    int64  // Unix milliseconds
+	Version uint64 // of the stream
+	Shards  uint32 // those from this index on came later
+}
+
+// Shards returns the shards that a filter takes, by index, as of one moment,
+// which it tells: a closed shard is always there together with its children.
+// AtLatest, AtTrimHorizon and any Time but those of reshards take shards that
+// cover the hash space exactly once. Closed shards past retention are never
+// there. The result is read-only. Faults: NotFound, InUse (the stream is
+// neither ACTIVE nor UPDATING), Invalid.
+func (s *Streams) Shards(ref Ref, f Filter) ([]ShardInfo, Moment, error) {
 	_, v, err := s.open(ref)
 	if err != nil {
-		return nil, err
+		return nil, f.AsOf, err
 	}
-	now := time.Now()
-	all := v.visible(now)
-	horizon := v.info.Created
-	if t := now.Add(-v.info.Retention); t.After(horizon) {
-		horizon = t
+	if v.info.Status != Active && v.info.Status != Updating {
+		return nil, f.AsOf, notReady(ref, v.info.Status)
 	}
-	at := f.Time.Truncate(time.Millisecond)
-	if at.Before(horizon) {
-		at = horizon
+	at := f.AsOf
+	if at == (Moment{}) {
+		at = v.moment(time.Now())
 	}
-	// A shard is open from Opened to right before Closed.
-	var take func(*ShardInfo) bool
-	openAt := func(t time.Time) func(*ShardInfo) bool {
-		return func(s *ShardInfo) bool { return !s.Opened.After(t) && (s.Last == nil || s.Closed.After(t)) }
+	take, err := f.taker(v, at)
+	if err != nil {
+		return nil, at, err
 	}
-	switch f.Type {
-	case AllShards, FromTrimHorizon:
-		return all, nil
-	case AfterShardID:
+	now := time.UnixMilli(at.Time)
+	var found []ShardInfo
+	for i := range v.info.Shards {
+		sh := v.info.Shards[i]
+		if sh.Index >= at.Shards {
+			break
+		}
+		if sh.doc > at.Version { // closed since
+			sh.Last, sh.Closed = nil, time.Time{}
+		}
+		if !sh.expired(now, v.info.Retention) && take(&sh) {
+			found = append(found, sh)
+		}
+	}
+	return found, at, nil
+}
+
+func (v *view) moment(now time.Time) Moment {
+	m := Moment{Time: now.UnixMilli(), Version: v.version}
+	if n := len(v.shards); n > 0 {
+		m.Shards = v.shards[n-1].Index + 1
+	}
+	return m
+}
+
+// taker returns whether f takes a shard as it was at a moment.
+func (f *Filter) taker(v *view, at Moment) (func(*ShardInfo) bool, error) {
+	horizon, young := time.UnixMilli(at.Time).Add(-v.info.Retention), false
+	if horizon.Before(v.info.Created) {
+		horizon, young = v.info.Created, true
+	}
+	t := f.Time.Truncate(time.Millisecond)
+	switch kind := f.Type; {
+	case kind == AllShards, kind == FromTrimHorizon:
+		return func(*ShardInfo) bool { return true }, nil
+	case kind == AfterShardID:
 		index, ok := ParseShardID(f.ShardID)
 		if !ok {
-			return nil, noShard(ref, f.ShardID)
+			return nil, noShard(v.info.Ref, f.ShardID)
 		}
-		take = func(s *ShardInfo) bool { return s.Index > index }
-	case AtTrimHorizon:
-		take = openAt(horizon)
-	case AtLatest:
-		take = func(s *ShardInfo) bool { return s.Last == nil }
-	case AtTimestamp:
-		take = openAt(at)
-	case FromTimestamp:
-		take = func(s *ShardInfo) bool { return s.Last == nil || s.Closed.After(at) }
-	default:
-		return nil, fault.New(fault.Invalid, "ShardFilter type %s is not known.", f.Type)
+		return func(s *ShardInfo) bool { return s.Index > index }, nil
+	case kind == AtLatest:
+		return func(s *ShardInfo) bool { return s.Last == nil }, nil
+	case kind == AtTrimHorizon && young, kind == AtTimestamp && young && !t.After(horizon):
+		return func(s *ShardInfo) bool { return s.Parent == "" }, nil // some may have closed in the same millisecond
+	case kind == AtTrimHorizon, kind == AtTimestamp && !t.After(horizon):
+		return func(s *ShardInfo) bool { return !s.Opened.After(horizon) }, nil // those closed by then have expired
+	case kind == AtTimestamp:
+		return func(s *ShardInfo) bool { return !s.Opened.After(t) && (s.Last == nil || !s.Closed.Before(t)) }, nil
+	case kind == FromTimestamp:
+		return func(s *ShardInfo) bool { return s.Last == nil || !s.Closed.Before(t) }, nil
 	}
-	var found []ShardInfo
-	for i := range all {
-		if take(&all[i]) {
-			found = append(found, all[i])
-		}
-	}
-	return found, nil
+	return nil, fault.New(fault.Invalid, "ShardFilter type %s is not known.", f.Type)
 }

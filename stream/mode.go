@@ -88,11 +88,11 @@ func (s *Streams) checkWarm(ref Ref, mibps int) error {
 
 // SetAuto chooses how records are placed: spread over the shards whatever
 // their keys (OnDemand streams only), or by their keys. It takes effect at
-// once. Faults: NotFound, InUse (not ACTIVE), Constraint (not OnDemand).
+// once. Faults: NotFound, InUse (not ACTIVE), Invalid (not OnDemand).
 func (s *Streams) SetAuto(ctx context.Context, ref Ref, auto bool) error {
 	return s.change(ctx, ref, func(d *streamDoc) error {
 		if d.Mode != OnDemand {
-			return isProvisioned(ref)
+			return noStrategy(ref)
 		}
 		d.Auto = auto
 		return nil

@@ -45,11 +45,20 @@ func TestModes(t *testing.T) {
 		if u := f.Usage(owner); u != (Usage{2 + 49*4 + 1, 20000, 50, 50}) {
 			t.Errorf("%+v", u)
 		}
+		// "Attempting to set AUTO on a provisioned stream results in an
+		// InvalidArgumentException" (API_UpdateStreamRecordDistributionStrategy).
 		for name, err := range map[string]error{
-			"auto":          f.SetAuto(t.Context(), p, true),
+			"auto":         f.SetAuto(t.Context(), p, true),
+			"auto created": f.Create(t.Context(), ref("x"), CreateSpec{Shards: 1, Auto: true}),
+		} {
+			if !fault.Is(err, fault.Invalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for name, err := range map[string]error{
 			"warm":          second(f.SetWarm(t.Context(), p, 8)),
 			"warm and mode": f.SetMode(t.Context(), p, Provisioned, new(int)),
-			"auto created":  f.Create(t.Context(), ref("x"), CreateSpec{Shards: 1, Auto: true}),
+			"warm created":  f.Create(t.Context(), ref("x"), CreateSpec{Shards: 1, WarmMiBps: new(int)}),
 		} {
 			if !fault.Is(err, fault.Constraint) {
 				t.Errorf("%s: %v", name, err)

@@ -72,12 +72,24 @@ func notActive(r Ref, s Status) error {
 	return fault.New(fault.InUse, "Stream %s under account %s not ACTIVE, instead in state %s", r.Name, r.Account, s)
 }
 
+// notReady is for what an UPDATING stream allows as well, in AWS's words as
+// aws/aws-sdk-java-v2#5949 quotes them.
+func notReady(r Ref, s Status) error {
+	return fault.New(fault.InUse, "Stream %s under account %s not ACTIVE or UPDATING, instead in state %s", r.Name, r.Account, s)
+}
+
 func isOnDemand(r Ref) error {
 	return fault.New(fault.Constraint, "Request is invalid. Stream %s under account %s is in On-Demand mode.", r.Name, r.Account)
 }
 
 func isProvisioned(r Ref) error {
 	return fault.New(fault.Constraint, "Request is invalid. Stream %s under account %s is in Provisioned mode.", r.Name, r.Account)
+}
+
+// noStrategy is for record distribution, which AWS calls an invalid argument
+// where other settings of the wrong mode are a failed validation.
+func noStrategy(r Ref) error {
+	return fault.New(fault.Invalid, "Request is invalid. Stream %s under account %s is in Provisioned mode.", r.Name, r.Account)
 }
 
 func rateExceeded(r Ref, index uint32) error {

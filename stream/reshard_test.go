@@ -365,7 +365,7 @@ func TestListAndFilter(t *testing.T) {
 		f.must(f.Merge(t.Context(), r, "1", "2"))
 		time.Sleep(time.Hour)
 		ids := func(flt Filter) (got []uint32) {
-			shards, err := f.Shards(r, flt)
+			shards, _, err := f.Shards(r, flt)
 			f.must(err)
 			for _, s := range shards {
 				got = append(got, s.Index)
@@ -382,7 +382,10 @@ func TestListAndFilter(t *testing.T) {
 			{Filter{Type: AtLatest}, []uint32{3}},
 			{Filter{Type: AfterShardID, ShardID: "shardId-1"}, []uint32{2, 3}},
 			{Filter{Type: AtTimestamp, Time: start.Add(90 * time.Minute)}, []uint32{1, 2}},
-			{Filter{Type: AtTimestamp, Time: start.Add(time.Hour)}, []uint32{1, 2}}, // the instant of the split
+			{Filter{Type: AtTimestamp, Time: start.Add(time.Hour)}, []uint32{0, 1, 2}}, // the millisecond of the split
+			{Filter{Type: AtTimestamp, Time: start.Add(time.Hour + time.Millisecond)}, []uint32{1, 2}},
+			{Filter{Type: FromTimestamp, Time: start.Add(time.Hour)}, []uint32{0, 1, 2, 3}},
+			{Filter{Type: AtTimestamp, Time: start}, []uint32{0}},
 			{Filter{Type: AtTimestamp, Time: start.Add(-time.Hour)}, []uint32{0}},
 			{Filter{Type: FromTimestamp, Time: start.Add(90 * time.Minute)}, []uint32{1, 2, 3}},
 			{Filter{Type: FromTimestamp, Time: start.Add(3 * time.Hour)}, []uint32{3}},
@@ -391,12 +394,48 @@ func TestListAndFilter(t *testing.T) {
 				t.Errorf("%+v: %v, want %v", c.flt, got, c.want)
 			}
 		}
+		// A shard that is opened and closed within one millisecond is there at
+		// that one ("start timestamp is less than or equal to the given
+		// timestamp and end timestamp is greater than or equal", API_ShardFilter).
+		_, before, err := f.Shards(r, Filter{})
+		f.must(err)
+		f.must(f.Split(t.Context(), r, "3", Hash{1 << 63, 0}))
+		f.must(f.Split(t.Context(), r, "4", Hash{1 << 62, 0}))
+		now := time.Now()
+		for _, c := range []struct {
+			flt  Filter
+			want []uint32
+		}{
+			{Filter{Type: AtTimestamp, Time: now.Add(-time.Millisecond)}, []uint32{3}},
+			{Filter{Type: AtTimestamp, Time: now}, []uint32{3, 4, 5, 6, 7}},
+			{Filter{Type: FromTimestamp, Time: now}, []uint32{3, 4, 5, 6, 7}},
+			{Filter{Type: AtTimestamp, Time: now.Add(time.Millisecond)}, []uint32{5, 6, 7}},
+			{Filter{Type: AtLatest}, []uint32{5, 6, 7}},
+			// What was before is still to be had: a list's later pages go by it.
+			{Filter{AsOf: before}, []uint32{0, 1, 2, 3}},
+			{Filter{Type: AtLatest, AsOf: before}, []uint32{3}},
+		} {
+			if got := ids(c.flt); !slices.Equal(got, c.want) {
+				t.Errorf("%+v: %v, want %v", c.flt, got, c.want)
+			}
+		}
+		if old, _, err := f.Shards(r, Filter{Type: AtLatest, AsOf: before}); err != nil || old[0].Last != nil || !old[0].Closed.IsZero() {
+			t.Errorf("as of before its split: %+v, %v", old, err)
+		}
 		time.Sleep(22*time.Hour + 30*time.Minute) // 25.5 h after the start: the first shard is past its 24 h
 		if got := ids(Filter{Type: AtTrimHorizon}); !slices.Equal(got, []uint32{1, 2}) {
 			t.Error(got)
 		}
-		if got := ids(Filter{}); !slices.Equal(got, []uint32{1, 2, 3}) {
+		if got := ids(Filter{}); !slices.Equal(got, []uint32{1, 2, 3, 4, 5, 6, 7}) {
 			t.Error(got)
+		}
+
+		// All within the millisecond of the stream's creation.
+		f.create("d", 1)
+		f.must(f.Split(t.Context(), ref("d"), "0", Hash{1 << 63, 0}))
+		roots, _, err := f.Shards(ref("d"), Filter{Type: AtTrimHorizon})
+		if err != nil || len(roots) != 1 || roots[0].Index != 0 {
+			t.Errorf("%+v, %v", roots, err)
 		}
 	})
 }

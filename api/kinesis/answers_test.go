@@ -54,8 +54,8 @@ func TestExceptions(t *testing.T) {
 			t.Errorf("kind %d: %s %d", kind, name, status)
 		}
 	}
-	for _, kind := range []fault.Kind{fault.Internal, fault.Unavailable} {
-		if name, status := exception(fault.New(kind, "x")); name != "InternalFailure" || status < 500 {
+	for kind, want := range map[fault.Kind]string{fault.Internal: "InternalFailureException", fault.Unavailable: "ServiceUnavailable"} {
+		if name, status := exception(fault.New(kind, "x")); name != want || status < 500 {
 			t.Errorf("kind %d: %s %d", kind, name, status)
 		}
 	}

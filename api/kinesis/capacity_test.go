@@ -74,7 +74,7 @@ func TestCapacity(t *testing.T) {
 			}
 			call("UpdateStreamRecordDistributionStrategy", m{"StreamARN": arn, "RecordDistributionStrategy": "USER_PARTITION_KEY"})
 			same("DescribeLimits", call("DescribeLimits", m{}),
-				m{"ShardLimit": 20000, "OpenShardCount": 5, "OnDemandStreamCount": 1, "OnDemandStreamCountLimit": 50})
+				m{"ShardLimit": 20000, "OpenShardCount": 5, "OnDemandStreamCount": 1, "OnDemandStreamCountLimit": 50, "ChannelCount": 0})
 
 			commitment := func(out m) m { t.Helper(); return inner(out["MinimumThroughputBillingCommitment"]) }
 			same("DescribeAccountSettings", commitment(call("DescribeAccountSettings", m{})), m{"Status": "DISABLED"})
@@ -216,7 +216,7 @@ func TestCapacityRefusals(t *testing.T) {
 	f.fails("UpdateStreamWarmThroughput", m{"StreamName": "p", "WarmThroughputMiBps": 8}, validation, provisioned)
 	f.fails("UpdateStreamWarmThroughput", m{"StreamName": "od", "WarmThroughputMiBps": 8}, validation,
 		"Request is invalid. Warm throughput requires that MinimumThroughputBillingCommitment is enabled for account 000000000000.")
-	f.fails("UpdateStreamRecordDistributionStrategy", m{"StreamARN": arnHead + "p", "RecordDistributionStrategy": "AUTO"}, validation, provisioned)
+	f.fails("UpdateStreamRecordDistributionStrategy", m{"StreamARN": arnHead + "p", "RecordDistributionStrategy": "AUTO"}, invalid, provisioned)
 	f.fails("UpdateStreamMode", m{"StreamARN": arnHead + "p", "StreamModeDetails": m{"StreamMode": "PROVISIONED"}, "WarmThroughputMiBps": 1}, validation,
 		"WarmThroughputMiBps is only supported when the stream mode is updated to ON_DEMAND.")
 	// moto's texts of retention.

@@ -140,6 +140,6 @@ func TestRefusals(t *testing.T) {
 	f.fails("SplitShard", m{"StreamName": "orders", "NewStartingHashKey": "999999999999999999999999999999999999999", "ShardToSplit": "shard-2"}, invalid,
 		"NewStartingHashKey 999999999999999999999999999999999999999 used in SplitShard() on shard shardId-000000000002 in stream orders under account 000000000000 "+
 			"is not both greater than one plus the shard's StartingHashKey 226854911280625642308916404954512140970 and less than the shard's EndingHashKey 340282366920938463463374607431768211455.")
-	f.fails("CreateStream", m{"StreamName": "auto", "ShardCount": 1, "RecordDistributionStrategy": "AUTO"}, "ValidationException",
-		"WarmThroughputMiBps and the RecordDistributionStrategy AUTO are only supported for streams in On-Demand mode.")
+	f.fails("CreateStream", m{"StreamName": "auto", "ShardCount": 1, "RecordDistributionStrategy": "AUTO"}, invalid,
+		"Request is invalid. Stream auto under account 000000000000 is in Provisioned mode.")
 }

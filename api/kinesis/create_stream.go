@@ -8,8 +8,8 @@ import (
 )
 
 // CreateStream makes a stream. AWS answers while it is CREATING and takes some
-// ten seconds more; here it is ACTIVE when the answer comes. AWS takes
-// up to 5 calls a second; that is not enforced.
+// ten seconds more; here it is ACTIVE when the answer comes. An ON_DEMAND stream
+// starts with 4 shards whatever ShardCount says.
 
 type createStreamRequest struct {
 	ShardCount                 *int    `aws:"min=1,max=100000"`
@@ -24,6 +24,9 @@ type createStreamRequest struct {
 func (a *api) createStream(ctx context.Context, c *gate.Call, in *createStreamRequest) (*none, error) {
 	ref, err := resolve(c, text(in.StreamName), "")
 	if err != nil {
+		return nil, err
+	}
+	if err := stream.CheckTags(ref, "add tags to", tagTexts(in.Tags)...); err != nil {
 		return nil, err
 	}
 	spec := stream.CreateSpec{Tags: in.Tags, WarmMiBps: in.WarmThroughputMiBps, Auto: text(in.RecordDistributionStrategy) == "AUTO"}

@@ -7,7 +7,7 @@ import (
 )
 
 // DecreaseStreamRetentionPeriod keeps records for a shorter time: older ones
-// are gone at once. AWS takes 5 calls a second; that is not enforced here.
+// are gone at once.
 
 func (a *api) decreaseStreamRetentionPeriod(ctx context.Context, c *gate.Call, in *retentionPeriodRequest) (*none, error) {
 	ref, err := in.resolve(c)

@@ -9,7 +9,7 @@ import (
 )
 
 // DescribeAccountSettings tells what the account has settled for all its
-// streams of a region. AWS takes 5 calls a second; that is not enforced here.
+// streams of a region.
 
 type accountSettingsAnswer struct {
 	MinimumThroughputBillingCommitment commitmentAnswer

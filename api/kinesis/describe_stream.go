@@ -8,8 +8,7 @@ import (
 )
 
 // DescribeStream tells a stream's state and its shards, at most 100 of them at
-// a time whatever Limit says, as AWS does. AWS takes 10 calls a second; that
-// is not enforced.
+// a time whatever Limit says, as AWS does.
 
 type describeStreamRequest struct {
 	Limit                 *int    `aws:"min=1,max=10000"`

@@ -8,9 +8,9 @@ import (
 	"github.com/thalweg/thalweg/stream"
 )
 
-// DescribeStreamSummary tells a stream's state without its shards. Channels
-// are counted as none until their operations are there, and WarmThroughput is
-// told for streams that asked for some.
+// DescribeStreamSummary tells a stream's state without its shards. There are no
+// channels until their operations are there, StreamId is not told, as AWS has
+// it reserved, and WarmThroughput is told for streams that asked for some.
 
 type describeStreamSummaryRequest struct{ target }
 
@@ -31,6 +31,7 @@ type streamDescriptionSummary struct {
 	ConsumerCount           int
 	MaxRecordSizeInKiB      int
 	WarmThroughput          *warmThroughput
+	ChannelCount            int
 
 	RecordDistributionStrategy *string // of ON_DEMAND streams
 }

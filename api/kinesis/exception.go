@@ -45,9 +45,9 @@ func kindName(k fault.Kind) (name string, status int) {
 	case fault.TooLarge:
 		return "RequestEntityTooLargeException", http.StatusRequestEntityTooLarge
 	case fault.Unavailable:
-		return "InternalFailure", http.StatusServiceUnavailable
+		return "ServiceUnavailable", http.StatusServiceUnavailable
 	}
-	return "InternalFailure", http.StatusInternalServerError
+	return "InternalFailureException", http.StatusInternalServerError
 }
 
 // dryRun is the answer to a request with DryRun set that would otherwise have

@@ -8,8 +8,7 @@ import (
 
 // IncreaseStreamRetentionPeriod keeps records longer from now on. What AWS's
 // documentation calls an error, the period that the stream has already, AWS
-// accepts, and so do we: Terraform sends it. AWS takes 5 calls a second; that
-// is not enforced here.
+// accepts, and so do we: Terraform sends it.
 
 type retentionPeriodRequest struct {
 	RetentionPeriodHours *int `aws:"required"`

@@ -428,9 +428,31 @@ func TestListShards(t *testing.T) {
 			t.Errorf("%v: %v", filter, got)
 		}
 	}
+	// All pages are as of the first: of a split in between nothing is seen.
+	first := f.ok("ListShards", m{"StreamName": "orders", "MaxResults": 1})
+	f.ok("SplitShard", m{"StreamName": "orders", "ShardToSplit": "shardId-6", "NewStartingHashKey": "50000"})
+	rest := f.ok("ListShards", m{"NextToken": first["NextToken"]})["Shards"].([]any)
+	if sixth := rest[len(rest)-1].(m); len(rest) != 6 || sixth["SequenceNumberRange"].(m)["EndingSequenceNumber"] != nil {
+		t.Errorf("after the first page and a split: %v", rest)
+	}
+	// "If you specify a value greater than 1000, at most 1000 results are
+	// returned" (API_ListShards).
+	f.create("wide", 1001)
+	if page := f.ok("ListShards", m{"StreamName": "wide", "MaxResults": 10000}); len(page["Shards"].([]any)) != 1000 || page["NextToken"] == nil {
+		t.Errorf("a page of %d", len(page["Shards"].([]any)))
+	}
+	// A token is of one stream, not of another made anew under its name.
+	stale := f.ok("ListShards", m{"StreamName": "wide"})["NextToken"]
+	f.ok("DeleteStream", m{"StreamName": "wide"})
+	for gone := time.Now().UnixMilli(); time.Now().UnixMilli() <= gone; { // so that the other was made at another time
+	}
+	f.create("wide", 1001)
+	if _, err := f.serve(wire.JSON, "ListShards", m{"NextToken": stale}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("the token of a stream that is gone: %v", err)
+	}
 	// EndingSequenceNumber is there exactly on closed shards (moto a7a61d6ce).
 	for i, s := range f.ok("ListShards", m{"StreamName": "orders"})["Shards"].([]any) {
-		if _, closed := s.(m)["SequenceNumberRange"].(m)["EndingSequenceNumber"]; closed != (i == 0) {
+		if _, closed := s.(m)["SequenceNumberRange"].(m)["EndingSequenceNumber"]; closed != (i == 0 || i == 6) {
 			t.Errorf("shard %d: %v", i, s)
 		}
 	}
@@ -471,7 +493,7 @@ func TestListAndDescribeStreams(t *testing.T) {
 	want := m{
 		"StreamStatus": "ACTIVE", "StreamName": "a", "StreamARN": arnHead + "a", "RetentionPeriodHours": 24.0, "EncryptionType": "NONE",
 		"EnhancedMonitoring": l{m{"ShardLevelMetrics": l{}}}, "OpenShardCount": 1.0, "ConsumerCount": 0.0,
-		"StreamModeDetails": m{"StreamMode": "PROVISIONED"}, "MaxRecordSizeInKiB": 1024.0,
+		"StreamModeDetails": m{"StreamMode": "PROVISIONED"}, "MaxRecordSizeInKiB": 1024.0, "ChannelCount": 0.0,
 	}
 	if d := cmp.Diff(want, out); d != "" {
 		t.Error(d)

@@ -9,10 +9,9 @@ import (
 	"github.com/thalweg/thalweg/stream"
 )
 
-// ListShards lists a stream's shards, as of one instant: a closed shard always
-// comes with its children. Pages of AT_LATEST are all as of the first page's
-// instant. AWS takes 1,000 calls a second for each stream; that is not
-// enforced.
+// ListShards lists a stream's shards, at most 1,000 a page whatever MaxResults
+// says, all pages as of the instant of the first: a closed shard always comes
+// with its children.
 
 type listShardsRequest struct {
 	MaxResults            *int    `aws:"min=1,max=10000"`
@@ -34,27 +33,24 @@ type listShardsAnswer struct {
 	NextToken *string
 }
 
-// defaultShards is how many shards a page holds unless MaxResults says.
-const defaultShards = 1000
+// mostShards is how many shards a page holds at most.
+const mostShards = 1000
 
 func (a *api) listShards(_ context.Context, c *gate.Call, in *listShardsRequest) (*listShardsAnswer, error) {
 	ref, at, err := in.place(c)
 	if err != nil {
 		return nil, err
 	}
-	if at.Made != 0 {
-		info, err := a.streams.Describe(ref)
-		if err != nil {
-			return nil, err
-		}
-		// Clients may know the time of creation to the second only.
-		if at.Made/1000 != info.Created.Unix() {
-			return nil, fault.New(fault.NotFound, "Stream %s under account %s that was created at %s not found.",
-				ref.Name, ref.Account, time.UnixMilli(at.Made).UTC().Format(time.RFC3339))
-		}
+	info, err := a.streams.Describe(ref)
+	if err != nil {
+		return nil, err
 	}
-	filter := stream.Filter{Type: stream.FilterType(at.Filter), ShardID: at.Shard, Time: time.UnixMilli(at.Time)}
-	shards, err := a.streams.Shards(ref, filter)
+	if err := at.made(info, in.NextToken != nil); err != nil {
+		return nil, err
+	}
+	shards, moment, err := a.streams.Shards(ref, stream.Filter{
+		Type: stream.FilterType(at.Filter), ShardID: at.Shard, Time: time.UnixMilli(at.Time), AsOf: at.Moment,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -62,30 +58,16 @@ func (a *api) listShards(_ context.Context, c *gate.Call, in *listShardsRequest)
 	if err != nil {
 		return nil, err
 	}
-	limit := defaultShards
+	limit := mostShards
 	if in.MaxResults != nil {
-		limit = *in.MaxResults
+		limit = min(limit, *in.MaxResults)
 	}
 	if len(shards) <= limit {
 		return &listShardsAnswer{Shards: shapeShards(shards)}, nil
 	}
-	if filter.Type == stream.AtLatest {
-		at.Filter, at.Time = string(stream.AtTimestamp), newest(shards).UnixMilli()
-	}
-	at.After = shards[limit-1].ID
+	at.After, at.Moment, at.Made = shards[limit-1].ID, moment, info.Created.UnixMilli()
 	next := at.token(c.Now)
 	return &listShardsAnswer{Shards: shapeShards(shards[:limit]), NextToken: &next}, nil
-}
-
-// newest is when the last of the shards was opened. If all of them are open,
-// they are what was open at that instant, whatever happens to them later.
-func newest(shards []stream.ShardInfo) (t time.Time) {
-	for i := range shards {
-		if s := &shards[i]; s.Opened.After(t) {
-			t = s.Opened
-		}
-	}
-	return t
 }
 
 // place finds out what is to be listed: what the token says, which then must

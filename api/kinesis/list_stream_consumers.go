@@ -45,16 +45,12 @@ func (a *api) listStreamConsumers(_ context.Context, c *gate.Call, in *listStrea
 	} else if !in.StreamCreationTimestamp.IsZero() {
 		at.Made = in.StreamCreationTimestamp.UnixMilli()
 	}
-	if at.Made != 0 {
-		info, err := a.streams.Describe(ref)
-		if err != nil {
-			return nil, err
-		}
-		// Clients may know the time of creation to the second only.
-		if at.Made/1000 != info.Created.Unix() {
-			return nil, fault.New(fault.NotFound, "Stream %s under account %s that was created at %s not found.",
-				ref.Name, ref.Account, time.UnixMilli(at.Made).UTC().Format(time.RFC3339))
-		}
+	info, err := a.streams.Describe(ref)
+	if err != nil {
+		return nil, err
+	}
+	if err := at.made(info, in.NextToken != nil); err != nil {
+		return nil, err
 	}
 	limit := mostConsumers
 	if in.MaxResults != nil {
@@ -69,7 +65,7 @@ func (a *api) listStreamConsumers(_ context.Context, c *gate.Call, in *listStrea
 		out.Consumers[i] = shapeConsumer(&found[i])
 	}
 	if more {
-		at.After = found[limit-1].Name
+		at.After, at.Made = found[limit-1].Name, info.Created.UnixMilli()
 		next := at.token(c.Now)
 		out.NextToken = &next
 	}

@@ -10,8 +10,7 @@ import (
 )
 
 // ListStreams names the caller's streams in order of their names, at most 100
-// at a time whatever Limit says, as AWS does. AWS takes 5 calls a second; that
-// is not enforced.
+// at a time whatever Limit says, as AWS does.
 
 type listStreamsRequest struct {
 	Limit                    *int    `aws:"min=1,max=10000"`

@@ -7,8 +7,7 @@ import (
 )
 
 // MergeShards makes one shard of two whose hash keys adjoin. AWS answers while
-// the stream is UPDATING; here it is ACTIVE again when the answer comes. AWS
-// takes 5 calls a second; that is not enforced.
+// the stream is UPDATING; here it is ACTIVE again when the answer comes.
 
 type mergeShardsRequest struct {
 	ShardToMerge         *string `aws:"required,min=1,max=128,pattern=[a-zA-Z0-9_.-]+"`

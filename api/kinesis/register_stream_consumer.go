@@ -26,6 +26,9 @@ func (a *api) registerStreamConsumer(ctx context.Context, c *gate.Call, in *regi
 	if err != nil {
 		return nil, err
 	}
+	if _, err := a.streams.Describe(ref); err != nil {
+		return nil, err // before what its tags may look like, as in tag
+	}
 	if err := stream.CheckTags(ref, "tag a consumer of", tagTexts(in.Tags)...); err != nil {
 		return nil, err
 	}

@@ -11,8 +11,7 @@ import (
 )
 
 // SplitShard cuts a shard in two at a hash key. AWS answers while the stream is
-// UPDATING; here it is ACTIVE again when the answer comes. AWS takes 5 calls a
-// second; that is not enforced.
+// UPDATING; here it is ACTIVE again when the answer comes.
 
 type splitShardRequest struct {
 	NewStartingHashKey *string `aws:"required,pattern=0|([1-9]\\d{0,38})"`

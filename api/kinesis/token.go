@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/thalweg/thalweg/fault"
+	"github.com/thalweg/thalweg/stream"
 )
 
 // place is where a list of several pages goes on. It is handed to the caller
@@ -20,6 +21,19 @@ type place struct {
 	Filter string `json:"f,omitempty"`
 	Shard  string `json:"h,omitempty"`
 	Time   int64  `json:"t,omitempty"` // Unix milliseconds
+
+	Moment stream.Moment `json:"w,omitzero"` // as of which the list is
+}
+
+// made checks that a stream is the one that was meant: it was created when the
+// token says, or else the request, by clients that may know the second only.
+func (p *place) made(info *stream.Info, token bool) error {
+	created := info.Created.UnixMilli()
+	if p.Made == 0 || p.Made == created || !token && p.Made/1000 == created/1000 {
+		return nil
+	}
+	return fault.New(fault.NotFound, "Stream %s under account %s that was created at %s not found.",
+		info.Name, info.Account, time.UnixMilli(p.Made).UTC().Format(time.RFC3339))
 }
 
 // tokenLife is how long a token is good for.

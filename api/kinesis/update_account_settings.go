@@ -9,7 +9,7 @@ import (
 
 // UpdateAccountSettings enables the commitment that warm throughput asks for,
 // or ends it: 24 hours after its start at the earliest, and by itself then.
-// Nothing is billed. AWS takes 5 calls a second; that is not enforced here.
+// Nothing is billed.
 
 type updateAccountSettingsRequest struct {
 	MinimumThroughputBillingCommitment *commitmentRequest `aws:"required"`

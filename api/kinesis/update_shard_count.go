@@ -10,7 +10,7 @@ import (
 // for, of about the same size. AWS answers while the stream is UPDATING; here
 // all splits and merges have happened, at one instant, when the answer comes,
 // and the short-lived shards among them do not count towards the account's
-// limit. AWS takes 10 calls a second; that is not enforced here.
+// limit.
 
 type updateShardCountRequest struct {
 	ScalingType *string `aws:"required,enum=UNIFORM_SCALING"`

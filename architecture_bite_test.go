@@ -25,7 +25,7 @@ func TestArchitectureBites(t *testing.T) {
 		{"an unknown room", []source{{"attic/a.go", doc + `package attic; import _ "github.com/thalweg/thalweg/flow"`}},
 			`"attic", which has no line in the table`},
 		{"cmd past server", []source{{"cmd/thalweg/a.go", doc + `package main; import _ "github.com/thalweg/thalweg/shardlog/journal"`}},
-			"cmd may import only server"},
+			"cmd may import only aggregation, server"},
 		{"internal looks out", []source{{"internal/a/a.go", doc + `package a; import _ "github.com/thalweg/thalweg/flow"`}},
 			"internal packages import nothing of ours"},
 		{"internal is for all", []source{{"catalog/a.go", doc + `package catalog; import _ "github.com/thalweg/thalweg/internal/vfs"`}}, ""},

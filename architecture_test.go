@@ -45,7 +45,7 @@ func rooms() map[string][]string {
 		"console":       {"fault"},
 		"internal":      nil,
 		"server":        {"*"},
-		"cmd":           {"server"},
+		"cmd":           {"aggregation", "server"},
 		"test":          {"*"}, // programs that torment the house from outside
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"github.com/thalweg/thalweg/aggregation"
 )
 
 func newTail() *cobra.Command {
@@ -23,7 +26,9 @@ children of a shard are read after all of their parents, so the records of one
 partition key come in order.
 
 A line is shard, partition key and data, separated by tabs; data that is not
-printable text is quoted.`,
+printable text is quoted. Records that a producer aggregated (KPL) are taken
+apart into its user records; in JSON these have a SubSequenceNumber, and an
+ExplicitHashKey if the producer gave one. --raw leaves them as they are.`,
 		Example: `  thalweg tail orders
   thalweg tail orders --from now-5m --output json
   thalweg tail orders --from trim_horizon --no-follow > everything.tsv`,
@@ -31,6 +36,7 @@ printable text is quoted.`,
 	conn, output := connectFlags(cmd), outputFlag(cmd)
 	from := cmd.Flags().String("from", "latest", "where to begin: latest, trim_horizon, a time such as 2026-01-31T12:00:00Z, or now-5m")
 	limit := cmd.Flags().Int("limit", 0, "stop after so many records")
+	raw := cmd.Flags().Bool("raw", false, "print aggregated records as they are stored")
 	noFollow := cmd.Flags().Bool("no-follow", false, "stop when there is nothing more to read")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		at, err := parsePosition(*from, time.Now())
@@ -41,20 +47,9 @@ printable text is quoted.`,
 		if err != nil {
 			return err
 		}
-		out := bufio.NewWriter(cmd.OutOrStdout())
-		n := 0
-		t := &tailer{client: c, stream: args[0], from: at, follow: !*noFollow}
-		t.records = func(shard string, p *page) error {
-			for _, r := range p.Records {
-				if err := printRecord(out, shard, r, output.value); err != nil {
-					return err
-				}
-				if n++; n == *limit {
-					return errors.Join(errEnough, out.Flush())
-				}
-			}
-			return out.Flush()
-		}
+		p := &printer{out: bufio.NewWriter(cmd.OutOrStdout()), warn: cmd.ErrOrStderr(), format: output.value, raw: *raw, limit: *limit}
+		p.apart.MaxRecords = maxUserRecords
+		t := &tailer{client: c, stream: args[0], from: at, follow: !*noFollow, records: p.page}
 		t.ended = func(shard string, children []string) {
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s is closed and read; after it come %s\n", shard, strings.Join(children, ", "))
 		}
@@ -69,14 +64,69 @@ printable text is quoted.`,
 
 var errEnough = errors.New("enough records")
 
-func printRecord(w *bufio.Writer, shard string, r record, format string) error {
-	if format == "json" {
-		return printJSON(w, struct {
-			ShardId string
-			record
-		}{shard, r})
+// maxUserRecords is more than a record of 1 MiB can hold, whatever a producer
+// was told.
+const maxUserRecords = 1 << 18
+
+// printer prints the records of pages, aggregated ones taken apart.
+type printer struct {
+	out    *bufio.Writer
+	warn   io.Writer
+	format string
+	raw    bool
+	limit  int // 0: none
+	n      int // printed
+	apart  aggregation.Decoder
+}
+
+// line is what is printed of a record.
+type line struct {
+	ShardId string
+	record
+	SubSequenceNumber *int   `json:",omitempty"`
+	ExplicitHashKey   string `json:",omitempty"`
+}
+
+// page prints the records of a page. It returns errEnough after the last that
+// is wanted.
+func (p *printer) page(shard string, page *page) (err error) {
+	for _, r := range page.Records {
+		if err = p.record(shard, r); err != nil {
+			break
+		}
 	}
-	_, err := fmt.Fprintf(w, "%s\t%s\t%s\n", shard, printable([]byte(r.PartitionKey)), printable(r.Data))
+	return errors.Join(err, p.out.Flush())
+}
+
+func (p *printer) record(shard string, r record) error {
+	if p.raw {
+		return p.print(line{ShardId: shard, record: r})
+	}
+	for user := range p.apart.Records(r.PartitionKey, r.Data) {
+		l := line{ShardId: shard, record: r, ExplicitHashKey: user.ExplicitHashKey}
+		l.PartitionKey, l.Data = user.PartitionKey, user.Data
+		if user.Aggregated {
+			l.SubSequenceNumber = &user.SubSequence
+		}
+		if err := p.print(l); err != nil {
+			return err
+		}
+	}
+	if err := p.apart.Err(); err != nil {
+		fmt.Fprintf(p.warn, "%s, sequence number %s: user records are left out, --raw shows the whole: %v\n", shard, r.SequenceNumber, err)
+	}
+	return nil
+}
+
+func (p *printer) print(l line) (err error) {
+	if p.format == "json" {
+		err = printJSON(p.out, l)
+	} else {
+		_, err = fmt.Fprintf(p.out, "%s\t%s\t%s\n", l.ShardId, printable([]byte(l.PartitionKey)), printable(l.Data))
+	}
+	if p.n++; err == nil && p.n == p.limit {
+		return errEnough
+	}
 	return err
 }
 

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/thalweg/thalweg/aggregation"
 )
 
 func TestParsePosition(t *testing.T) {
@@ -59,6 +63,47 @@ func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{"plain ü": "plain ü", "a\tb": `"a\tb"`, "\xff": `"\xff"`, "": ""} {
 		if got := printable([]byte(in)); got != want {
 			t.Errorf("%q prints as %s, want %s", in, got, want)
+		}
+	}
+}
+
+// Aggregated records come apart, in both formats, unless --raw was given; what
+// is lost is said.
+func TestPrinter(t *testing.T) {
+	var e aggregation.Encoder
+	e.Add(aggregation.Record{PartitionKey: "anna", Data: []byte("one")})
+	e.Add(aggregation.Record{PartitionKey: "ben", ExplicitHashKey: "7", Data: []byte("two")})
+	packed := e.Finish(nil)
+	records := []record{
+		{SequenceNumber: "1", PartitionKey: "carla", Data: []byte("plain")},
+		{SequenceNumber: "2", PartitionKey: packed.PartitionKey, Data: packed.Data},
+	}
+	for _, c := range []struct {
+		name      string
+		p         printer
+		want      string
+		wantWarn  string
+		wantError error
+	}{
+		{"text", printer{}, "s\tcarla\tplain\ns\tanna\tone\ns\tben\ttwo\n", "", nil},
+		{"raw", printer{raw: true}, "s\tcarla\tplain\ns\ta\t" + printable(packed.Data) + "\n", "", nil},
+		{"a limit within an aggregated record", printer{limit: 2}, "s\tcarla\tplain\ns\tanna\tone\n", "", errEnough},
+		{"json", printer{format: "json"},
+			`{"ShardId":"s","SequenceNumber":"1","ApproximateArrivalTimestamp":0.000,"PartitionKey":"carla","Data":"cGxhaW4="}
+{"ShardId":"s","SequenceNumber":"2","ApproximateArrivalTimestamp":0.000,"PartitionKey":"anna","Data":"b25l","SubSequenceNumber":0}
+{"ShardId":"s","SequenceNumber":"2","ApproximateArrivalTimestamp":0.000,"PartitionKey":"ben","Data":"dHdv","SubSequenceNumber":1,"ExplicitHashKey":"7"}
+`, "", nil},
+		{"more than is taken apart", printer{apart: aggregation.Decoder{MaxRecords: 1}}, "s\tcarla\tplain\n",
+			"s, sequence number 2: user records are left out, --raw shows the whole: aggregated record of 2 user records, where at most 1 are read\n", nil},
+	} {
+		var out, warn strings.Builder
+		c.p.out, c.p.warn = bufio.NewWriter(&out), &warn
+		for i := range records {
+			records[i].ApproximateArrivalTimestamp = stamp(time.UnixMilli(0))
+		}
+		err := c.p.page("s", &page{Records: records})
+		if out.String() != c.want || warn.String() != c.wantWarn || !errors.Is(err, c.wantError) {
+			t.Errorf("%s: %v, warning %q, prints\n%swant\n%s", c.name, err, warn.String(), out.String(), c.want)
 		}
 	}
 }

@@ -1,0 +1,37 @@
+package main
+
+import "github.com/thalweg/thalweg/aggregation"
+
+// pack makes the entries that a producer would put.
+func pack(records []aggregation.Record, size int) (entries []aggregation.Entry) {
+	e := aggregation.Encoder{MaxSize: size}
+	for _, r := range records {
+		if !e.Add(r) {
+			entries = append(entries, e.Finish(nil))
+			e.Add(r)
+		}
+	}
+	return append(entries, e.Finish(nil))
+}
+
+// repack does the same with memory that is there.
+func repack(e *aggregation.Encoder, records []aggregation.Record, size int) {
+	e.MaxSize = size
+	for _, r := range records {
+		if !e.Add(r) {
+			e.Finish(nil)
+			e.Add(r)
+		}
+	}
+	e.Finish(nil)
+}
+
+// unpack looks at every user record.
+func unpack(d *aggregation.Decoder, entries []aggregation.Entry) (bytes int) {
+	for _, e := range entries {
+		for r := range d.Records(e.PartitionKey, e.Data) {
+			bytes += len(r.PartitionKey) + len(r.Data)
+		}
+	}
+	return bytes
+}

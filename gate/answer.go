@@ -13,10 +13,11 @@ import (
 
 // Values of headers, made once; nobody writes to them.
 var (
-	contentTypes = [...][]string{wire.JSON: {wire.JSON.ContentType()}, wire.CBOR: {wire.CBOR.ContentType()}}
-	plainJSON    = []string{"application/json"}
-	smithyCBOR   = []string{"application/cbor"}
-	eventStream  = []string{wire.EventStream}
+	contentTypes = [...][]string{wire.JSON: {wire.JSON.ContentType()}, wire.CBOR: {wire.CBOR.ContentType()}, wire.JSON10: {wire.JSON10.ContentType()},
+		wire.RPC: {wire.RPC.ContentType()}, wire.Query: {wire.Query.ContentType()}}
+	plainJSON   = []string{"application/json"}
+	rpcProtocol = []string{"rpc-v2-cbor"}
+	eventStream = []string{wire.EventStream}
 )
 
 // Headers as AWS spells them, set under these very keys: HTTP/1.1 sends them
@@ -80,7 +81,63 @@ const shortBody = 2 << 10
 // sendFault answers in the request's format. Error answers are short and rare
 // enough to be made anew.
 func (g *Gate) sendFault(w http.ResponseWriter, x *exchange, status int, name, message string) {
-	g.send(w, x, status, contentTypes[x.call.Format], wire.AppendError(nil, x.call.Format, name, message))
+	format := x.call.Format
+	if format == wire.Query {
+		g.sendQueryFault(w, x, status, name, message)
+		return
+	}
+	if format == wire.RPC {
+		w.Header()["Smithy-Protocol"] = rpcProtocol
+	}
+	if x.op != nil && x.op.service.Query != nil { // clients of old go by the names they had then
+		w.Header()["X-Amzn-Query-Error"] = []string{queryCode(x.op, name) + ";" + culprit(status)}
+	}
+	g.send(w, x, status, contentTypes[format], wire.AppendError(nil, format, name, message))
+}
+
+// sendResult answers with what an operation appended. AWS's Query protocol has
+// elements around it, rpc-v2-cbor a map where there is nothing.
+func (g *Gate) sendResult(w http.ResponseWriter, x *exchange, out []byte) {
+	switch x.call.Format {
+	case wire.Query:
+		name := x.op.name
+		b := append(make([]byte, 0, len(out)+512), "<"+name+`Response xmlns="`+x.op.service.Query.Namespace+`">`...)
+		if len(out) > 0 {
+			b = append(append(append(b, "<"+name+"Result>"...), out...), "</"+name+"Result>"...)
+		}
+		out = append(b, "<ResponseMetadata><RequestId>"+x.ids[0]+"</RequestId></ResponseMetadata></"+name+"Response>"...)
+	case wire.RPC:
+		w.Header()["Smithy-Protocol"] = rpcProtocol
+		if len(out) == 0 {
+			out = wire.AppendHead(nil, wire.MajorMap, 0)
+		}
+	}
+	g.send(w, x, http.StatusOK, contentTypes[x.call.Format], out)
+}
+
+// sendQueryFault answers in the envelope that Query has for errors.
+func (g *Gate) sendQueryFault(w http.ResponseWriter, x *exchange, status int, name, message string) {
+	b := append(make([]byte, 0, len(message)+512), "<ErrorResponse"...)
+	if x.op != nil {
+		b = append(b, ` xmlns="`+x.op.service.Query.Namespace+`"`...)
+	}
+	code := queryCode(x.op, name)
+	b = append(b, "><Error><Type>"+culprit(status)+"</Type><Code>"+code+"</Code><Message>"...)
+	b = wire.AppendXMLText(b, message)
+	b = append(b, "</Message></Error><RequestId>"+x.ids[0]+"</RequestId></ErrorResponse>"...)
+	switch code {
+	case "MissingAuthenticationToken", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "AccessDenied":
+		status = http.StatusForbidden
+	}
+	g.send(w, x, status, contentTypes[wire.Query], b)
+}
+
+// culprit is whose fault a status says it is.
+func culprit(status int) string {
+	if status >= http.StatusInternalServerError {
+		return "Receiver"
+	}
+	return "Sender"
 }
 
 // sendXML answers as AWS does where it cannot tell what format is wanted.
@@ -95,13 +152,6 @@ func (g *Gate) sendXML(w http.ResponseWriter, x *exchange, status int, name, mes
 // sendCoral answers in the envelope that AWS keeps for plain application/json.
 func (g *Gate) sendCoral(w http.ResponseWriter, x *exchange, status int, name string) {
 	g.send(w, x, status, plainJSON, []byte(`{"Output":{"__type":"com.amazon.coral.service#`+name+`"},"Version":"1.0"}`))
-}
-
-// sendSmithy answers a request in rpc-v2-cbor, which no service here speaks.
-func (g *Gate) sendSmithy(w http.ResponseWriter, x *exchange, path string) {
-	w.Header()["Smithy-Protocol"] = []string{"rpc-v2-cbor"}
-	g.send(w, x, http.StatusBadRequest, smithyCBOR, wire.AppendError(nil, wire.CBOR, "UnknownOperationException",
-		"No service here speaks rpc-v2-cbor ("+path+"): use AWS JSON 1.1 or CBOR 1.1 with X-Amz-Target."))
 }
 
 // cors lets a browser's scripts use the port, and answers their preflight

@@ -80,7 +80,7 @@ func (g *Gate) authenticate(r *http.Request, x *exchange, service string) error 
 	if !kept {
 		key = sigv4.DeriveKey(secret, s.Day, s.Region, s.Service)
 	}
-	x.signed.BodyHash = sha256.Sum256(c.Body)
+	x.signed.BodyHash = sha256.Sum256(x.body)
 	err = x.verifier.Verify(&x.signed, &s, key)
 	if !kept && (err == nil || !known) {
 		keys.add(scope{secret, s.Day, s.Region, s.Service}, key)

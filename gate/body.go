@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
@@ -66,7 +68,7 @@ func (a *answerSize) saw(n int) {
 	}
 }
 
-var errTooLarge = fault.Coded(fault.TooLarge, "RequestEntityTooLargeException", "The request body is larger than this server reads.")
+var errTooLarge error = fault.Coded(fault.TooLarge, "RequestEntityTooLargeException", "The request body is larger than this server reads.")
 
 // read reads the whole body, into the exchange's own small buffer or one from
 // the pool. What the header claims to follow is not believed beyond a
@@ -98,28 +100,67 @@ func (x *exchange) read(r *http.Request, pool *buffers, limit int64) error {
 }
 
 // readUnknown reads a body that says nothing of its length.
-func (x *exchange) readUnknown(body io.Reader, pool *buffers, limit int64) error {
-	b := x.small(small, pool)
+func (x *exchange) readUnknown(body io.Reader, pool *buffers, limit int64) (err error) {
+	x.body, err = pool.readAll(x.small(small, pool), body, limit)
+	if err != nil && err != errTooLarge {
+		return fault.New(fault.Malformed, "The request body ended after %d bytes.", len(x.body))
+	}
+	return err
+}
+
+// readAll appends all that r holds to b, or to a larger slice in its stead, up
+// to a limit. A b of more than small bytes is the pool's.
+func (p *buffers) readAll(b []byte, r io.Reader, limit int64) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {
-			grown := append(pool.get(int(min(2*int64(len(b)), limit+1))), b...)
-			if cap(b) > small { // else it is the exchange's own
-				pool.put(b)
+			grown := append(p.get(int(min(2*int64(len(b)), limit+1))), b...)
+			if cap(b) > small { // else it may be an exchange's own
+				p.put(b)
 			}
 			b = grown
 		}
-		n, err := body.Read(b[len(b):cap(b)])
+		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
-		x.body = b
 		switch {
 		case int64(len(b)) > limit:
-			return errTooLarge
+			return b, errTooLarge
 		case errors.Is(err, io.EOF):
-			return nil
+			return b, nil
 		case err != nil:
-			return fault.New(fault.Malformed, "The request body ended after %d bytes.", len(b))
+			return b, err
 		}
 	}
+}
+
+// inflate takes the call's body out of its Content-Encoding: gzip, which SDKs
+// choose for large requests, or none. What comes out is bounded like a body
+// that was never compressed.
+func (g *Gate) inflate(r *http.Request, x *exchange) error {
+	switch encoding := first(r.Header, "Content-Encoding"); encoding {
+	case "", "identity":
+		return nil
+	case "gzip":
+	default:
+		return fault.Coded(fault.Malformed, "SerializationException",
+			"Content-Encoding '%s' is not supported here: send the body in gzip or uncompressed.", encoding)
+	}
+	z, _ := g.inflaters.Get().(*gzip.Reader)
+	if z == nil {
+		z = new(gzip.Reader)
+	}
+	defer g.inflaters.Put(z)
+	err := z.Reset(bytes.NewReader(x.body))
+	if err == nil {
+		x.inflated, err = g.buffers.readAll(g.buffers.get(small), z, g.cfg.MaxBody)
+	}
+	switch {
+	case err == errTooLarge:
+		return err
+	case err != nil:
+		return fault.Coded(fault.Malformed, "SerializationException", "The request body is not in gzip: %v.", err)
+	}
+	x.call.Body = x.inflated
+	return nil
 }
 
 // small returns an empty slice with room for n bytes: the exchange's own where

@@ -63,6 +63,24 @@ type Service struct {
 	// Exception spells a fault as the service does: its exception name and
 	// HTTP status. Without it a fault's own Code is its name.
 	Exception func(*fault.Error) (name string, status int)
+	// JSON10 says that the service speaks AWS JSON 1.0; to others a body in it
+	// is of no known type.
+	JSON10 bool
+	// Query, where it is set, lets the service be called with forms and be
+	// answered in XML as well.
+	Query *Query
+	// RPC lets it be called in rpc-v2-cbor as well, whose path names the
+	// operation: /service/<Target>/operation/<Name>.
+	RPC bool
+}
+
+// Query is what AWS's Query protocol needs to know of a service.
+type Query struct {
+	Version   string // of the API, as requests give it: 2010-08-01
+	Namespace string // of the answers' XML
+	// Codes has the names of exceptions in this protocol, where they are not
+	// the usual ones: MissingParameter for MissingRequiredParameterException.
+	Codes map[string]string
 }
 
 // Config is what a Gate is made from. Only Listener and Services are required.
@@ -98,12 +116,14 @@ type operation struct {
 // Gate serves requests. It is safe for concurrent use.
 type Gate struct {
 	cfg       Config
-	ops       map[string]*operation // by X-Amz-Target
-	later     map[string]string     // by X-Amz-Target
-	keys      keyring               // of callers
-	decoys    keyring               // for access keys that nobody has
+	ops       map[string]*operation   // by X-Amz-Target
+	actions   map[string][]*operation // of Query, by Action
+	later     map[string]string       // by X-Amz-Target
+	keys      keyring                 // of callers
+	decoys    keyring                 // for access keys that nobody has
 	buffers   buffers
 	exchanges sync.Pool
+	inflaters sync.Pool
 	draining  context.Context // ends when streams are to end
 	drain     context.CancelFunc
 }
@@ -126,7 +146,7 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.Auth.Mode == Verify && cfg.Auth.Lookup == nil {
 		return nil, errors.New("gate: signatures cannot be verified without a look-up of secrets")
 	}
-	g := &Gate{cfg: cfg, ops: map[string]*operation{}, later: map[string]string{}}
+	g := &Gate{cfg: cfg, ops: map[string]*operation{}, later: map[string]string{}, actions: map[string][]*operation{}}
 	g.draining, g.drain = context.WithCancel(context.Background())
 	g.exchanges.New = func() any { return new(exchange) }
 	for _, s := range cfg.Services {
@@ -138,7 +158,11 @@ func New(cfg Config) (*Gate, error) {
 			if (op.Serve == nil) == (op.Stream == nil) || g.ops[target] != nil {
 				return nil, fmt.Errorf("operation %s is empty or there twice", target)
 			}
-			g.ops[target] = &operation{service: s, name: op.Name, serve: op.Serve, stream: op.Stream}
+			known := &operation{service: s, name: op.Name, serve: op.Serve, stream: op.Stream}
+			g.ops[target] = known
+			if s.Query != nil {
+				g.actions[op.Name] = append(g.actions[op.Name], known)
+			}
 		}
 		for name, text := range s.Later {
 			target := s.Target + "." + name

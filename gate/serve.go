@@ -19,7 +19,8 @@ type exchange struct {
 	call     Call
 	signed   sigv4.Request
 	verifier sigv4.Verifier
-	body     []byte // as read; ownBody or a slice of the pool's
+	body     []byte // as read, and as signed; ownBody or a slice of the pool's
+	inflated []byte // what the body was compressed from, if it was; the pool's
 	ownBody  []byte
 	ownOut   []byte
 	ids      [2]string // request id, extended request id
@@ -32,10 +33,12 @@ type exchange struct {
 type media uint8
 
 const (
-	mediaNone  media = iota // missing, or not one of ours
-	mediaJSON               // application/x-amz-json-1.1
-	mediaCBOR               // application/x-amz-cbor-1.1
-	mediaPlain              // application/json, of which only old Coral envelopes come back
+	mediaNone   media = iota // missing, or not one of ours
+	mediaJSON                // application/x-amz-json-1.1
+	mediaJSON10              // application/x-amz-json-1.0
+	mediaCBOR                // application/x-amz-cbor-1.1
+	mediaPlain               // application/json, of which only old Coral envelopes come back
+	mediaForm                // application/x-www-form-urlencoded: Query
 )
 
 // statusGone is what Observe is told of a caller that went away.
@@ -69,7 +72,10 @@ func (g *Gate) release(x *exchange) {
 	if cap(x.body) > small {
 		g.buffers.put(x.body)
 	}
-	x.op, x.body, x.call, x.signed = nil, nil, Call{}, sigv4.Request{}
+	if x.inflated != nil {
+		g.buffers.put(x.inflated)
+	}
+	x.op, x.body, x.inflated, x.call, x.signed = nil, nil, nil, Call{}, sigv4.Request{}
 	g.exchanges.Put(x)
 }
 
@@ -93,7 +99,21 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, x *exchange) bool {
 		c.Format = wire.JSON
 	}
 	c.Target = first(r.Header, "X-Amz-Target")
+	rpc := false
+	if c.Target == "" {
+		if c.Target, rpc = rpcTarget(r.URL.Path); rpc {
+			c.Format = wire.RPC
+		}
+	}
 	op := g.ops[c.Target]
+	if rpc && op != nil && !op.service.RPC {
+		op = nil
+	}
+	if m == mediaJSON10 {
+		if m = mediaNone; op != nil && op.service.JSON10 {
+			m, c.Format = mediaJSON10, wire.JSON10
+		}
+	}
 	x.op = op
 	if err := x.read(r, &g.buffers, g.cfg.MaxBody); err != nil {
 		g.sendError(w, r, x, nil, err)
@@ -101,16 +121,22 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, x *exchange) bool {
 	}
 	c.Body = x.body
 	switch {
-	case c.Target == "" && strings.HasPrefix(r.URL.Path, "/service/"):
-		g.sendSmithy(w, x, r.URL.Path)
+	case rpc && op == nil:
+		g.sendError(w, r, x, nil, g.unknownRPC(c.Target, r.URL.Path))
 		return false
+	case rpc:
+		if len(c.Body) == 0 { // for an operation that wants nothing
+			c.Body = emptyMap
+		}
+	case m == mediaForm && c.Target == "" && len(c.Body) > 0:
+		return g.admitForm(w, r, x)
 	case len(c.Body) == 0 && op == nil:
 		g.sendError(w, r, x, nil, g.unknown(c.Target))
 		return false
 	case len(c.Body) == 0:
 		g.sendError(w, r, x, nil, errNotParsed)
 		return false
-	case m == mediaNone:
+	case m == mediaNone || m == mediaForm:
 		if service, name, _ := strings.Cut(c.Target, "."); service == "" || name == "" {
 			g.sendXML(w, x, http.StatusForbidden, "AccessDeniedException", undetermined)
 		} else {
@@ -126,28 +152,31 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, x *exchange) bool {
 		}
 		return false
 	}
-	if encoding := first(r.Header, "Content-Encoding"); encoding != "" && encoding != "identity" {
-		g.sendError(w, r, x, nil, fault.Coded(fault.Malformed, "SerializationException",
-			"Content-Encoding '%s' is not supported here: send the body uncompressed.", encoding))
-		return false
-	}
 	var err error
 	if op != nil {
 		err = g.authenticate(r, x, op.service.Name)
 	} else {
 		err = g.unknown(c.Target)
 	}
-	if err != nil {
+	if err == nil {
+		if err := g.inflate(r, x); err != nil {
+			g.sendError(w, r, x, nil, err)
+			return false
+		}
+	} else if encoding := first(r.Header, "Content-Encoding"); encoding == "" && !rpc && !wire.Valid(c.Format, c.Body) {
 		// Whether a body parses comes first with AWS. Operations find that out
 		// as they decode, so it is looked at apart only where none will run.
-		if !wire.Valid(c.Format, c.Body) {
-			err = errNotParsed
-		}
+		err = errNotParsed
+	}
+	if err != nil {
 		g.sendError(w, r, x, op, err)
 		return false
 	}
 	return true
 }
+
+// emptyMap is CBOR's.
+var emptyMap = []byte{byte(wire.MajorMap)}
 
 const undetermined = "Unable to determine service/operation name to be authorized"
 
@@ -156,6 +185,16 @@ var errNotParsed = &fault.Error{Kind: fault.Malformed, Code: "SerializationExcep
 // unknown is the fault for a target that is no operation, or not yet.
 func (g *Gate) unknown(target string) error {
 	return &fault.Error{Kind: fault.Unknown, Code: "UnknownOperationException", Message: g.later[target]}
+}
+
+// unknownRPC is the fault for a path of rpc-v2-cbor that names no operation
+// which speaks it.
+func (g *Gate) unknownRPC(target, path string) error {
+	text := g.later[target]
+	if text == "" {
+		text = "No service here speaks rpc-v2-cbor (" + path + "): use AWS JSON 1.1 or CBOR 1.1 with X-Amz-Target."
+	}
+	return &fault.Error{Kind: fault.Unknown, Code: "UnknownOperationException", Message: text}
 }
 
 // serve runs the operation and writes what it appended.
@@ -170,7 +209,7 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, x *exchange, op *op
 		out = dst
 	} else {
 		op.size.saw(len(out))
-		g.send(w, x, http.StatusOK, contentTypes[x.call.Format], out)
+		g.sendResult(w, x, out)
 	}
 	switch {
 	case cap(out) > small:
@@ -261,10 +300,14 @@ func mediaOf(value string) media {
 	switch strings.TrimSpace(value) {
 	case "application/x-amz-json-1.1":
 		return mediaJSON
+	case "application/x-amz-json-1.0":
+		return mediaJSON10
 	case "application/x-amz-cbor-1.1":
 		return mediaCBOR
 	case "application/json":
 		return mediaPlain
+	case "application/x-www-form-urlencoded":
+		return mediaForm
 	}
 	return mediaNone
 }

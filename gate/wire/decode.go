@@ -24,6 +24,9 @@ func (s *Shape) Decode(f Format, body []byte, into any) error {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Type().Elem() != s.root.typ {
 		return fmt.Errorf("decode %v into %T", s.root.typ, into)
 	}
+	if f == Query {
+		return decodeForm(s.root, body, v.Elem())
+	}
 	d := decoder{source: newSource(f, body), memory: maxMemory}
 	switch d.what() {
 	case whatMap, whatList:
@@ -42,9 +45,13 @@ func (s *Shape) Decode(f Format, body []byte, into any) error {
 	return err
 }
 
-// Valid reports whether body is one well-formed map or list in format f, which
+// Valid reports whether body is one well-formed map, list or form in format f, which
 // AWS looks at before it looks at anything else in a request.
 func Valid(f Format, body []byte) bool {
+	if f == Query {
+		_, err := parseForm(body)
+		return err == nil
+	}
 	src := newSource(f, body)
 	if w := src.what(); w != whatMap && w != whatList {
 		return false

@@ -14,7 +14,8 @@ import (
 // format f. Absent members are left out, an absent element of a list is null,
 // and the pairs of a map come in the order of their keys. JSON has no white
 // space, blobs in base64 and timestamps as AppendSeconds writes them; CBOR has
-// definite lengths only. A string that is not UTF-8 is made so with U+FFFD. It
+// definite lengths only. Query has the members' elements, without what AWS puts
+// around them. A string that is not UTF-8 is made so with U+FFFD. It
 // fails for a float that is no number, and for a v of another type; dst is then
 // returned as it was.
 func (s *Shape) Append(dst []byte, f Format, v any) ([]byte, error) {
@@ -22,7 +23,10 @@ func (s *Shape) Append(dst []byte, f Format, v any) ([]byte, error) {
 	if err != nil {
 		return dst, fmt.Errorf("encode: %w", err)
 	}
-	e := encoder{buf: dst, cbor: f == CBOR}
+	if f == Query {
+		return appendXML(dst, s.root, r)
+	}
+	e := encoder{buf: dst, cbor: f.isCBOR(), seconds: f == RPC}
 	e.structure(s.root, r)
 	if e.err != nil {
 		return dst, fmt.Errorf("encode %v: %w", s.root.typ, e.err)
@@ -39,7 +43,7 @@ func AppendError(dst []byte, f Format, typeName, message string) []byte {
 	if typeName == "SerializationException" {
 		key = "Message"
 	}
-	e := encoder{buf: dst, cbor: f == CBOR}
+	e := encoder{buf: dst, cbor: f.isCBOR()}
 	if e.cbor {
 		n := uint64(1)
 		if message != "" {
@@ -66,9 +70,10 @@ func AppendError(dst []byte, f Format, typeName, message string) []byte {
 }
 
 type encoder struct {
-	buf  []byte
-	cbor bool
-	err  error
+	buf     []byte
+	cbor    bool
+	seconds bool // CBOR's timestamps are seconds
+	err     error
 }
 
 func (e *encoder) value(p *plan, v reflect.Value) {
@@ -91,9 +96,12 @@ func (e *encoder) value(p *plan, v reflect.Value) {
 		e.double(v.Float())
 	case kindTimestamp:
 		ms := v.Interface().(time.Time).UnixMilli()
-		if e.cbor {
+		switch {
+		case e.cbor && e.seconds:
+			e.buf = AppendCBORDouble(append(e.buf, byte(MajorTag)|tagEpoch), float64(ms)/1000)
+		case e.cbor:
 			e.buf = AppendCBORTime(e.buf, ms)
-		} else {
+		default:
 			e.buf = AppendSeconds(e.buf, ms)
 		}
 	case kindBlob:

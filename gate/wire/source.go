@@ -1,5 +1,7 @@
 package wire
 
+import "math"
+
 // source is one body, read value by value: what Decode needs of Scanner and
 // Reader so that it need not know the format. After a failure every method
 // answers something harmless and done answers false.
@@ -48,8 +50,8 @@ func (w what) java() string {
 }
 
 func newSource(f Format, body []byte) source {
-	if f == CBOR {
-		return &cborSource{Reader{buf: body}}
+	if f.isCBOR() {
+		return &cborSource{Reader: Reader{buf: body}, seconds: f == RPC}
 	}
 	return &jsonSource{Scanner{buf: body}}
 }
@@ -99,7 +101,10 @@ func (s *jsonSource) open(w what) int {
 
 func (s *jsonSource) next(n *int) bool { return s.Next(byte(*n)) }
 
-type cborSource struct{ Reader }
+type cborSource struct {
+	Reader
+	seconds bool // integer timestamps are seconds
+}
 
 // what reads over tags: what they say is in AWS's dialect only ever that an
 // integer is a timestamp, which the member's type says already.
@@ -157,12 +162,20 @@ func (s *cborSource) double() float64 {
 
 func (s *cborSource) null()         { s.Null() }
 func (s *cborSource) boolean() bool { return s.Bool() }
-func (s *cborSource) millis() int64 { return s.Millis() }
 func (s *cborSource) text() []byte  { return s.Text() }
 func (s *cborSource) bytes() []byte { return s.Bytes() }
 func (s *cborSource) key() []byte   { return s.Key() }
 func (s *cborSource) skip()         { s.Skip() }
 func (s *cborSource) done() bool    { return s.End() }
+
+func (s *cborSource) millis() int64 {
+	whole := !s.isFloat()
+	ms := s.Millis()
+	if whole && s.seconds {
+		ms = min(max(ms, math.MinInt64/1000), math.MaxInt64/1000) * 1000
+	}
+	return ms
+}
 
 func (s *cborSource) open(w what) int {
 	if w == whatMap {

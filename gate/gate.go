@@ -48,6 +48,9 @@ type Op struct {
 	// caller goes away and when the gate begins to drain: its error, returned,
 	// is a clean end too. c.Body is valid until flow.Open.
 	Stream func(ctx context.Context, c *Call, flow *Flow) error
+	// Request is the shape of what it takes, for those who ask what that is;
+	// the gate does not need it.
+	Request *wire.Shape
 
 	err error // why Handle could not make it
 }

@@ -22,7 +22,7 @@ func Handle[In, Out any](name string, f func(ctx context.Context, c *Call, in *I
 		return Op{Name: name, err: fmt.Errorf("answer: %w", err)}
 	}
 	empty := reflect.TypeFor[Out]().NumField() == 0
-	return Op{Name: name, Serve: func(ctx context.Context, c *Call, dst []byte) ([]byte, error) {
+	return Op{Name: name, Request: request, Serve: func(ctx context.Context, c *Call, dst []byte) ([]byte, error) {
 		in, err := decode[In](request, c)
 		if err != nil {
 			return dst, err
@@ -43,7 +43,7 @@ func HandleStream[In any](name string, f func(ctx context.Context, c *Call, in *
 	if err != nil {
 		return Op{Name: name, err: fmt.Errorf("request: %w", err)}
 	}
-	return Op{Name: name, Stream: func(ctx context.Context, c *Call, flow *Flow) error {
+	return Op{Name: name, Request: request, Stream: func(ctx context.Context, c *Call, flow *Flow) error {
 		in, err := decode[In](request, c)
 		if err != nil {
 			return err

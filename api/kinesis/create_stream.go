@@ -15,7 +15,7 @@ type createStreamRequest struct {
 	ShardCount                 *int    `aws:"min=1,max=100000"`
 	StreamName                 *string `aws:"required,min=1,max=128,pattern=[a-zA-Z0-9_.-]+"`
 	StreamModeDetails          *streamModeDetails
-	Tags                       map[string]string `aws:"max=200" key:"min=1,max=128" elem:"max=256"`
+	Tags                       map[string]string `aws:"min=1,max=200" key:"min=1,max=128" elem:"max=256"`
 	WarmThroughputMiBps        *int              `aws:"min=0"`
 	MaxRecordSizeInKiB         *int              `aws:"min=1024,max=10240"`
 	RecordDistributionStrategy *string           `aws:"enum=AUTO|USER_PARTITION_KEY"`

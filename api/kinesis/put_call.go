@@ -167,7 +167,7 @@ func (a *api) put(ctx context.Context, c *gate.Call, p *putCall) error {
 			return err
 		}
 	}
-	if p.bytes > maxPutBytes {
+	if p.bytes > maxPutBytes && len(p.recs) > 1 { // one alone is bounded by its stream
 		return errPutBytes()
 	}
 	p.ref = ref

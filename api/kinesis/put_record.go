@@ -78,9 +78,6 @@ func (a *api) putRecord(ctx context.Context, c *gate.Call, in *putRecordRequest)
 			return nil, err
 		}
 	}
-	if len(r.Key)+r.Size > maxPutBytes {
-		return nil, errPutBytes()
-	}
 	recs := []stream.PutRecord{r}
 	if isTrue(in.DryRun) {
 		if err := a.streams.CheckPut(ref, recs); err != nil {

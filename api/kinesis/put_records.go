@@ -102,7 +102,7 @@ func (a *api) putRecords(ctx context.Context, c *gate.Call, in *putRecordsReques
 		}
 		bytes += len(recs[i].Key) + recs[i].Size
 	}
-	if bytes > maxPutBytes {
+	if bytes > maxPutBytes && len(recs) > 1 {
 		return nil, errPutBytes()
 	}
 	if isTrue(in.DryRun) {

@@ -14,7 +14,7 @@ import (
 type registerStreamConsumerRequest struct {
 	StreamARN    *string           `aws:"required,min=1,max=2048,pattern=arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+"`
 	ConsumerName *string           `aws:"required,min=1,max=128,pattern=[a-zA-Z0-9_.-]+"`
-	Tags         map[string]string `aws:"max=200" key:"min=1,max=128" elem:"max=256"`
+	Tags         map[string]string `aws:"min=1,max=200" key:"min=1,max=128" elem:"max=256"`
 }
 
 type registerStreamConsumerAnswer struct {

@@ -114,11 +114,7 @@ func (c *checker) member(m *member, v reflect.Value) {
 		c.violation("'"+show(p, v)+"'", "Map keys must satisfy constraint: ["+m.key.text(kindString)+"]")
 	}
 	if m.elem.any() && anyElement(p, v, func(e reflect.Value) bool { return m.elem.breaks(p.elem, e) }) {
-		what := "Member"
-		if p.kind == kindMap {
-			what = "Map value"
-		}
-		c.violation("'"+show(p, v)+"'", what+" must satisfy constraint: ["+m.elem.text(p.elem.kind)+"]")
+		c.violation("'"+show(p, v)+"'", elementsOf(p.kind)+" must satisfy constraint: ["+m.elem.text(p.elem.kind)+"]")
 	}
 	c.within(p, v)
 }

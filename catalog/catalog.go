@@ -10,6 +10,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	"github.com/thalweg/thalweg/flow"
@@ -66,11 +69,12 @@ type Log interface {
 type Catalog struct {
 	state atomic.Pointer[State]
 	log   atomic.Pointer[Log]
+	parts map[string]Part // read-only once the log is open
 }
 
 // New returns an empty catalog.
 func New() *Catalog {
-	c := new(Catalog)
+	c := &Catalog{parts: map[string]Part{}}
 	c.state.Store(new(State))
 	return c
 }
@@ -92,13 +96,9 @@ func (c *Catalog) Propose(ctx context.Context, cmd Command) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	l := c.log.Load()
-	if l == nil {
-		return Verdict{}, errors.New("catalog: no log attached")
-	}
-	answer, err := (*l).Propose(ctx, b)
+	answer, err := c.propose(ctx, b)
 	if err != nil {
-		return Verdict{}, fmt.Errorf("propose to catalog: %w", err)
+		return Verdict{}, err
 	}
 	switch a := answer.(type) {
 	case Verdict:
@@ -109,10 +109,25 @@ func (c *Catalog) Propose(ctx context.Context, cmd Command) (Verdict, error) {
 	return Verdict{}, fmt.Errorf("catalog: the log answered with a %T", answer)
 }
 
-// Apply performs one command; it is the log's to call. The answer is a
-// Verdict, or an error when cmd is no command: then nothing changes, on every
-// replay alike.
+func (c *Catalog) propose(ctx context.Context, cmd []byte) (any, error) {
+	l := c.log.Load()
+	if l == nil {
+		return nil, errors.New("catalog: no log attached")
+	}
+	answer, err := (*l).Propose(ctx, cmd)
+	if err != nil {
+		return nil, fmt.Errorf("propose to catalog: %w", err)
+	}
+	return answer, nil
+}
+
+// Apply performs one command, its own or a part's; it is the log's to call. The
+// answer is a Verdict, or what the part answers, or an error when cmd is no
+// command: then nothing changes, on every replay alike.
 func (c *Catalog) Apply(pos flow.Pos, cmd []byte) any {
+	if name, rest, ok := decodePart(cmd); ok && c.parts[name] != nil {
+		return c.parts[name].Apply(uint64(pos), rest)
+	}
 	command, err := decodeCommand(cmd)
 	if err != nil {
 		return fmt.Errorf("catalog command at %d: %w", pos, err)
@@ -122,15 +137,20 @@ func (c *Catalog) Apply(pos flow.Pos, cmd []byte) any {
 	return verdict
 }
 
-// Snapshot returns the whole state in the encoding of docs/format/catalog.md.
-func (c *Catalog) Snapshot() ([]byte, error) { return c.state.Load().encode(), nil }
+// Capture holds on to the whole state, the parts' included, to be written in
+// the encoding of docs/format/catalog.md.
+func (c *Catalog) Capture() io.WriterTo {
+	s := &snapshot{docs: c.state.Load()}
+	for _, name := range slices.Sorted(maps.Keys(c.parts)) {
+		s.parts = append(s.parts, capture{name, c.parts[name].Capture()})
+	}
+	return s
+}
 
 // Restore replaces the state by a snapshot's.
 func (c *Catalog) Restore(snapshot []byte) error {
-	s, err := decodeState(snapshot)
-	if err != nil {
+	if err := c.restore(snapshot); err != nil {
 		return fmt.Errorf("restore catalog: %w", err)
 	}
-	c.state.Store(s)
 	return nil
 }

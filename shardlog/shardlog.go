@@ -9,6 +9,7 @@ package shardlog
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/thalweg/thalweg/flow"
@@ -149,10 +150,23 @@ type Machine interface {
 	// Apply performs one command and returns a verdict for its proposer. The
 	// same commands must lead to the same state on every replay.
 	Apply(pos flow.Pos, cmd []byte) any
-	// Snapshot returns the whole state, as of the last Apply. It may be called
-	// concurrently with nothing else.
-	Snapshot() ([]byte, error)
+	// Capture holds on to the whole state as of the last Apply. The log waits
+	// for it, so it must take little time however large the state is. What it
+	// returns stays that state while commands go on being applied; it is
+	// written later, by another goroutine, possibly more than once, and writes
+	// the same bytes each time. Capture itself is called concurrently with
+	// nothing else.
+	Capture() io.WriterTo
 	// Restore replaces the state by a snapshot's; it is called at most once,
 	// before any Apply.
 	Restore(snapshot []byte) error
+}
+
+// Encoded is a state in its bytes, as Capture may return it.
+type Encoded []byte
+
+// WriteTo implements io.WriterTo.
+func (b Encoded) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(b)
+	return int64(n), err
 }

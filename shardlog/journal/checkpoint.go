@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
 	"strconv"
@@ -32,7 +33,13 @@ type state struct {
 	time     int64
 	shards   []shardState // by number
 	segments []segment.Meta
-	snapshot []byte
+	snapshot io.WriterTo // the machine's; nil before its first command
+}
+
+// snapshotSize is how long the snapshot of a state is that was read.
+func (st *state) snapshotSize() int {
+	b, _ := st.snapshot.(shardlog.Encoded)
+	return len(b)
 }
 
 // shardState is a shard as a checkpoint keeps it.
@@ -75,8 +82,8 @@ func (x *shardState) restore() *shard {
 	}
 }
 
-func (st *state) encode() []byte {
-	var shards, segs []byte
+// tables encodes the shard table and the segment table.
+func (st *state) tables() (shards, segs []byte) {
 	shards = binary.AppendUvarint(shards, uint64(len(st.shards)))
 	before := shardlog.Shard(0)
 	for i := range st.shards {
@@ -113,8 +120,13 @@ func (st *state) encode() []byte {
 		segs = binary.AppendUvarint(segs, uint64(len(set)))
 		segs = append(segs, set...)
 	}
+	return shards, segs
+}
+
+// head encodes the head of a checkpoint whose parts have these lengths.
+func (st *state) head(shards, segs, snapshot int64) []byte {
 	le := binary.LittleEndian
-	b := make([]byte, checkpointHead, checkpointHead+len(shards)+len(segs)+len(st.snapshot)+12)
+	b := make([]byte, checkpointHead)
 	copy(b, checkpointMagic)
 	le.PutUint32(b[8:], formatVersion)
 	le.PutUint32(b[12:], st.file)
@@ -122,15 +134,68 @@ func (st *state) encode() []byte {
 	le.PutUint64(b[24:], st.lsn)
 	le.PutUint64(b[32:], st.group)
 	le.PutUint64(b[40:], uint64(st.time))
-	le.PutUint64(b[48:], uint64(len(shards)))
-	le.PutUint64(b[56:], uint64(len(segs)))
-	le.PutUint64(b[64:], uint64(len(st.snapshot)))
+	le.PutUint64(b[48:], uint64(shards))
+	le.PutUint64(b[56:], uint64(segs))
+	le.PutUint64(b[64:], uint64(snapshot))
 	le.PutUint32(b[72:], checksum(b[:72]))
-	for _, part := range [][]byte{shards, segs, st.snapshot} {
-		b = append(b, part...)
-		b = le.AppendUint32(b, checksum(part))
-	}
 	return b
+}
+
+// write writes the checkpoint. A snapshot may be large, so it goes to the file
+// piece by piece, and the head, which has its length, last.
+func (st *state) write(w io.WriterAt) error {
+	shards, segs := st.tables()
+	out := partWriter{w: w, at: checkpointHead}
+	var sizes [3]int64
+	for i, part := range [...]io.WriterTo{shardlog.Encoded(shards), shardlog.Encoded(segs), st.snapshot} {
+		if part != nil {
+			if _, err := part.WriteTo(&out); err != nil {
+				return err
+			}
+		}
+		var err error
+		if sizes[i], err = out.end(); err != nil {
+			return err
+		}
+	}
+	_, err := w.WriteAt(st.head(sizes[0], sizes[1], sizes[2]), 0)
+	return err
+}
+
+// partWriter appends to a file, a quarter of a MiB at a time, and keeps the
+// length and the checksum of the part being written.
+type partWriter struct {
+	w    io.WriterAt
+	at   int64
+	buf  []byte
+	size int64
+	sum  uint32
+}
+
+const pieceBytes = 256 << 10
+
+func (p *partWriter) Write(b []byte) (int, error) {
+	p.size += int64(len(b))
+	p.sum = crc32.Update(p.sum, castagnoli, b)
+	if p.buf = append(p.buf, b...); len(p.buf) < pieceBytes {
+		return len(b), nil
+	}
+	return len(b), p.flush()
+}
+
+func (p *partWriter) flush() error {
+	_, err := p.w.WriteAt(p.buf, p.at)
+	p.at += int64(len(p.buf))
+	p.buf = p.buf[:0]
+	return err
+}
+
+// end ends a part with its checksum and returns its length.
+func (p *partWriter) end() (size int64, err error) {
+	size = p.size
+	p.buf = binary.LittleEndian.AppendUint32(p.buf, p.sum)
+	p.size, p.sum = 0, 0
+	return size, p.flush()
 }
 
 // damage is what is wrong with bytes, and where in them.
@@ -182,7 +247,7 @@ func parseCheckpoint(b []byte) (*state, error) {
 		return nil, &damage{starts[1], "malformed segment table"}
 	}
 	if len(parts[2]) > 0 {
-		st.snapshot = parts[2]
+		st.snapshot = shardlog.Encoded(parts[2])
 	}
 	return st, nil
 }
@@ -297,7 +362,7 @@ var errDoubt = errors.New("checkpoint in doubt")
 // writeCheckpoint makes st durable as checkpoint n.
 func writeCheckpoint(fs vfs.FS, dir string, n uint64, st *state) error {
 	path := dir + "/" + checkpointName(n)
-	if err := writeFile(fs, path+tempSuffix, st.encode()); err != nil {
+	if err := writeFile(fs, path+tempSuffix, st.write); err != nil {
 		fs.Remove(path + tempSuffix)
 		return fmt.Errorf("write checkpoint %s: %w", path, err)
 	}
@@ -311,13 +376,12 @@ func writeCheckpoint(fs vfs.FS, dir string, n uint64, st *state) error {
 	return nil
 }
 
-func writeFile(fs vfs.FS, path string, b []byte) error {
+func writeFile(fs vfs.FS, path string, write func(io.WriterAt) error) error {
 	f, err := fs.Create(path)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
+	if err = write(f); err == nil {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/thalweg/thalweg/flow"
@@ -22,7 +23,7 @@ type committer struct {
 	clock int64  // time of the last frame, Unix ms
 	epoch *epoch
 
-	snapshot []byte // the machine's, while no command was applied since
+	snapshot io.WriterTo // the machine's, while no command was applied since
 	stale    bool
 
 	checked time.Time // when the disk's free space was looked at
@@ -120,11 +121,7 @@ func (c *committer) roll(reserve int) error {
 	if err != nil {
 		return err
 	}
-	st, err := c.capture()
-	if err != nil {
-		c.j.pool.put(next)
-		return err
-	}
+	st := c.capture()
 	h := slotHeader{file: c.file + 1, log: c.j.id, prevEnd: c.off, lsn: c.lsn, group: c.group, time: c.clock}
 	if err := next.begin(h); err != nil {
 		c.j.fail(err)
@@ -149,18 +146,14 @@ func (c *committer) freeze(st *state) {
 
 // capture copies the state as of the last group. The committer is between two
 // groups, so all that was decided is published.
-func (c *committer) capture() (*state, error) {
+func (c *committer) capture() *state {
 	if c.stale {
-		snap, err := c.j.machine.Snapshot()
-		if err != nil {
-			return nil, fmt.Errorf("snapshot of the state machine: %w", err)
-		}
-		c.snapshot, c.stale = snap, false
+		c.snapshot, c.stale = c.j.machine.Capture(), false
 	}
 	return &state{
 		log: c.j.id, lsn: c.lsn, group: c.group, time: c.clock,
 		shards: c.j.table.capture(), snapshot: c.snapshot,
-	}, nil
+	}
 }
 
 // diskLow looks at the disk's free space, at most once per second.

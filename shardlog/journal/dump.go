@@ -43,7 +43,7 @@ func dumpCheckpoint(fs vfs.FS, name string, w io.Writer) error {
 	}
 	p := &printer{w: w}
 	p.f("checkpoint  format %d  log %016x  replay from file %d  lsn %d  group %d  time %s\n", formatVersion, st.log, st.file, st.lsn, st.group, stamp(st.time))
-	p.f("snapshot    %d bytes\n", len(st.snapshot))
+	p.f("snapshot    %d bytes\n", st.snapshotSize())
 	for _, x := range st.shards {
 		p.f("shard %-8d retention %v  created %d  first %d  tail %d  last %s", x.id, time.Duration(x.retention)*time.Millisecond, x.created, x.first, x.tail, stamp(x.last))
 		if x.floor > 0 {

@@ -95,7 +95,7 @@ var _ shardlog.Log = (*Journal)(nil)
 type noMachine struct{}
 
 func (noMachine) Apply(flow.Pos, []byte) any { return nil }
-func (noMachine) Snapshot() ([]byte, error)  { return nil, nil }
+func (noMachine) Capture() io.WriterTo       { return nil }
 func (noMachine) Restore([]byte) error       { return nil }
 
 // Open opens the log in cfg.Dir, or makes it, and recovers what was

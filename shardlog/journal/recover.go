@@ -26,8 +26,8 @@ func (j *Journal) recover(ctx context.Context) error {
 	for i := range st.shards {
 		j.table.add(st.shards[i].restore())
 	}
-	if st.snapshot != nil {
-		if err := j.machine.Restore(st.snapshot); err != nil {
+	if b, ok := st.snapshot.(shardlog.Encoded); ok {
+		if err := j.machine.Restore(b); err != nil {
 			return fmt.Errorf("restore the state machine: %w", err)
 		}
 	}
@@ -91,10 +91,7 @@ func (j *Journal) firstFile(prevEnd int64, replayed bool) error {
 	next := j.pool.free[n]
 	j.pool.free = j.pool.free[:n]
 	c.off = prevEnd
-	st, err := c.capture()
-	if err != nil {
-		return err
-	}
+	st := c.capture()
 	if err := next.begin(slotHeader{file: c.file + 1, log: j.id, prevEnd: prevEnd, lsn: c.lsn, group: c.group, time: c.clock}); err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func layout(t *testing.T, slots ...[]byte) *vfs.Mem {
 	for i, b := range slots {
 		full := make([]byte, max(testFile, len(b)))
 		copy(full, b)
-		if err := writeFile(fs, fmt.Sprintf("log/journal/slot-%02d", i), full); err != nil {
+		if err := writeFile(fs, fmt.Sprintf("log/journal/slot-%02d", i), whole(full)); err != nil {
 			t.Fatal(err)
 		}
 	}

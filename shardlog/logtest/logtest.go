@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -313,8 +314,8 @@ func (l *Ledger) Apply(pos flow.Pos, cmd []byte) any {
 	return Verdict{len(l.Lines) - 1, pos}
 }
 
-// Snapshot encodes the lines: position, length, command.
-func (l *Ledger) Snapshot() ([]byte, error) {
+// Capture encodes the lines: position, length, command.
+func (l *Ledger) Capture() io.WriterTo {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var b []byte
@@ -323,7 +324,7 @@ func (l *Ledger) Snapshot() ([]byte, error) {
 		b = binary.AppendUvarint(b, uint64(len(line.Cmd)))
 		b = append(b, line.Cmd...)
 	}
-	return b, nil
+	return shardlog.Encoded(b)
 }
 
 // Restore decodes a snapshot.

@@ -31,6 +31,9 @@ type Auth struct {
 	// Lookup returns the secret and the account behind an access key id. It
 	// must take as long for one that does not exist.
 	Lookup func(accessKey string) (secret, account string, ok bool)
+	// SessionKey proves that a session's token is ours. Whoever knows it can
+	// make one.
+	SessionKey [32]byte
 	// Regions, when there are any, are those a signature's scope may name, in
 	// mode Verify.
 	Regions []string
@@ -58,7 +61,18 @@ func (g *Gate) authenticate(r *http.Request, x *exchange, service string) error 
 	if s.Region != "" {
 		c.Region = s.Region
 	}
+	session, own, inSession := g.cfg.Auth.open(s.Token)
+	if inSession {
+		if c.Now.After(session.Expires) {
+			return errExpiredToken()
+		}
+		c.Session = session
+	}
 	if g.cfg.Auth.Mode != Verify {
+		if inSession {
+			c.Account = session.Account
+			return nil
+		}
 		if g.cfg.Auth.Mode == AnyCredentials && isAccount(s.AccessKey) {
 			c.Account = s.AccessKey
 		}
@@ -70,7 +84,14 @@ func (g *Gate) authenticate(r *http.Request, x *exchange, service string) error 
 	if len(g.cfg.Auth.Regions) > 0 && !slices.Contains(g.cfg.Auth.Regions, s.Region) {
 		return sigv4.WrongRegion()
 	}
-	secret, account, known := g.cfg.Auth.Lookup(s.AccessKey)
+	holder := s.AccessKey
+	if inSession {
+		holder = session.Parent
+	}
+	secret, account, known := g.cfg.Auth.Lookup(holder)
+	if inSession { // which ends with the key that it came from
+		secret, known = own.Secret, known && account == session.Account && s.AccessKey == own.AccessKey
+	}
 	keys := &g.keys
 	if !known {
 		// The same work is done for nobody, so that the time tells nothing.
@@ -86,7 +107,7 @@ func (g *Gate) authenticate(r *http.Request, x *exchange, service string) error 
 		keys.add(scope{secret, s.Day, s.Region, s.Service}, key)
 	}
 	switch {
-	case !known || s.Token != "": // nobody was given a session's token
+	case !known || (s.Token != "" && !inSession): // nobody was given such a token
 		return sigv4.UnknownKey()
 	case err != nil:
 		return err

@@ -26,8 +26,9 @@ import (
 // Call is one request to an operation. It and its Body are valid until the
 // operation returns; what is kept longer must be copied.
 type Call struct {
-	Account, Region string // of the caller: 12 digits; us-east-1 when nothing names one
-	AccessKey       string // empty when the caller showed none
+	Account, Region string  // of the caller: 12 digits; us-east-1 when nothing names one
+	AccessKey       string  // empty when the caller showed none
+	Session         Session // zero when the credentials are not temporary
 	RequestID       string
 	Format          wire.Format // of Body, and of what the operation appends
 	Target          string      // X-Amz-Target as it arrived: Kinesis_20131202.PutRecord

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/thalweg/thalweg/gate"
@@ -59,7 +61,7 @@ func (c Config) auth() (gate.Auth, error) {
 		if len(known) == 0 {
 			return gate.Auth{}, errors.New("auth verify needs credentials: set THALWEG_ACCESS_KEY_ID and THALWEG_SECRET_ACCESS_KEY, or list them in the configuration file")
 		}
-		return gate.Auth{Mode: gate.Verify, Lookup: func(id string) (secret, account string, ok bool) {
+		return gate.Auth{Mode: gate.Verify, SessionKey: c.sessionKey(), Lookup: func(id string) (secret, account string, ok bool) {
 			cred, ok := known[id]
 			return cred.SecretAccessKey, cred.Account, ok
 		}}, nil
@@ -70,6 +72,18 @@ func (c Config) auth() (gate.Auth, error) {
 		return gate.Auth{Mode: gate.AnyCredentials}, nil
 	}
 	return gate.Auth{}, fmt.Errorf("auth %q is none of any, none or verify", mode)
+}
+
+// sessionKey is made of all credentials, so that no holder of one of several
+// can make sessions, and that those there are survive a restart and end with a
+// change of credentials. Where nothing is verified it need not be a secret.
+func (c Config) sessionKey() [32]byte {
+	all := make([]string, len(c.Credentials))
+	for i, cred := range c.Credentials {
+		all[i] = fmt.Sprintf("%q %q", cred.AccessKeyID, cred.SecretAccessKey)
+	}
+	slices.Sort(all)
+	return sha256.Sum256([]byte("thalweg sessions\n" + strings.Join(all, "\n")))
 }
 
 func isAccount(s string) bool {

@@ -64,6 +64,21 @@ func TestAuth(t *testing.T) {
 	}
 }
 
+// Sessions survive a restart with the same credentials, whatever their order,
+// and end with any change of them.
+func TestSessionKey(t *testing.T) {
+	a, b := Credential{AccessKeyID: "a", SecretAccessKey: "x"}, Credential{AccessKeyID: "b", SecretAccessKey: "y"}
+	key := Config{Credentials: []Credential{a, b}}.sessionKey()
+	if key != (Config{Credentials: []Credential{b, a}}.sessionKey()) {
+		t.Error("the order counts")
+	}
+	for _, other := range [][]Credential{nil, {a}, {a, {AccessKeyID: "b", SecretAccessKey: "z"}}} {
+		if key == (Config{Credentials: other}.sessionKey()) {
+			t.Errorf("%v have the same key", other)
+		}
+	}
+}
+
 // pipe is a listener that is no network's.
 type pipe struct{ net.Listener }
 

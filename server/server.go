@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 
 	"github.com/thalweg/thalweg/api/kinesis"
+	"github.com/thalweg/thalweg/api/sink"
 	"github.com/thalweg/thalweg/catalog"
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/internal/buildinfo"
@@ -101,14 +102,17 @@ func Open(cfg Config) (_ *Server, err error) {
 		}
 	}
 	s.measure()
+	clients := new(sink.Metrics)
+	exportClients(s.metrics, clients)
 	s.gate, err = gate.New(gate.Config{
 		Listener: s.listener,
-		Services: []*gate.Service{kinesis.New(s.streams)},
-		Routes:   s.routes(),
-		Auth:     auth,
-		TLS:      tls,
-		Logger:   s.logger,
-		Observe:  s.metrics.Observe,
+		Services: append(sink.New(sink.Config{Metrics: clients, Issue: auth.Issue, OwnAccount: auth.Mode == gate.Verify}),
+			kinesis.New(s.streams)),
+		Routes:  s.routes(),
+		Auth:    auth,
+		TLS:     tls,
+		Logger:  s.logger,
+		Observe: s.metrics.Observe,
 	})
 	return s, err
 }

@@ -19,7 +19,8 @@ type pair struct{ name, value string }
 // that a structure's and a list's lie together: Metrics.member.1.Name.
 type form []pair
 
-// parseForm reads the body of a Query request.
+// parseForm reads the body of a Query request. What is not UTF-8 in a value is
+// made so with U+FFFD.
 func parseForm(body []byte) (form, error) {
 	var f form
 	memory := maxMemory
@@ -41,7 +42,7 @@ func parseForm(body []byte) (form, error) {
 		if err != nil {
 			return nil, malformed("The value of parameter %s is not percent-encoded correctly.", clip(name))
 		}
-		f = append(f, pair{name, value})
+		f = append(f, pair{name, strings.ToValidUTF8(value, "\ufffd")})
 	}
 	slices.SortStableFunc(f, func(a, b pair) int { return strings.Compare(a.name, b.name) })
 	return f, nil

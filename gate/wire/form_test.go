@@ -46,6 +46,7 @@ func TestDecodeForm(t *testing.T) {
 		{"&&Action=X&Version=2010-08-01&Unknown.member.1=x", query{}},
 		{"Name=a%20b%2Bc+d", query{Name: ptr("a b+c d")}},
 		{"Name", query{Name: ptr("")}},
+		{"Name=a%FFb", query{Name: ptr("a\ufffdb")}},
 		{"Name=a&Name=b", query{Name: ptr("b")}},
 		{"Count=-7&Big=9223372036854775807&Small=3&Ratio=-1.5e3&Yes=true", query{Count: ptr[int32](-7), Big: ptr[int64](math.MaxInt64), Small: ptr[int16](3), Ratio: ptr(-1500.0), Yes: ptr(true)}},
 		{"Ratio=Infinity", query{Ratio: ptr(math.Inf(1))}},

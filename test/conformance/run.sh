@@ -91,6 +91,7 @@ client "Java v2 async, CBOR, h2c" java_session "$THALWEG_HTTP"
 client "Java v2 async, CBOR, HTTP/2, TLS" java_session "$THALWEG_HTTPS"
 export AWS_CA_BUNDLE=$CA_FILE
 client "Go v2, JSON, plain and TLS" go_tests TestGoSDK
+client "Go v2, STS and CloudWatch" go_tests TestAround
 client "bare wire: 2 encodings x 4 transports" go_tests TestWire
 unset AWS_CA_BUNDLE
 client "README, AWS CLI and boto3" env PATH="$cache/venv/bin:$work:$PATH" bash readme.sh "$root/README.md"

@@ -8,9 +8,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,18 +17,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/thalweg/thalweg/bench/load"
-)
-
-const (
-	accessKey = "AKIAIOSFODNN7EXAMPLE"
-	secretKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 )
 
 // server is one contestant.
@@ -83,10 +74,11 @@ func run(runs int, length time.Duration, peers, only, scratch string, verbose bo
 		defer os.RemoveAll(dir)
 		scratch = dir
 	}
-	base, err := builds(scratch)
+	thalweg, floor, err := load.Build(scratch)
 	if err != nil {
 		return err
 	}
+	base := []server{{name: "thalweg", start: thalweg.Start}, {name: "floor", floor: true, start: floor.Start}}
 	others, err := peerServers(scratch, peers)
 	if err != nil {
 		return err
@@ -164,22 +156,14 @@ func measure(s server, t trial, length time.Duration, scratch string) (m measure
 		return m, err
 	}
 	defer func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		done := make(chan struct{})
-		go func() { cmd.Wait(); close(done) }()
-		select {
-		case <-done:
-		case <-time.After(10 * time.Second):
-			cmd.Process.Kill()
-			<-done
-		}
+		load.Stop(cmd)
 		if !s.floor {
 			os.RemoveAll(dir)
 		}
 	}()
-	tg := load.Target{Addr: addr, AccessKey: accessKey, SecretKey: secretKey, Stream: "bench"}
+	tg := load.Target{Addr: addr, AccessKey: load.AccessKey, SecretKey: load.SecretKey, Stream: "bench"}
 	if !s.floor {
-		if err := create(tg); err != nil {
+		if err := tg.Create(4); err != nil {
 			return m, err
 		}
 	}
@@ -194,13 +178,13 @@ func measure(s server, t trial, length time.Duration, scratch string) (m measure
 	if err != nil {
 		return m, err
 	}
-	before := cpu(cmd.Process.Pid)
+	before := load.CPU(cmd.Process.Pid)
 	put, err := load.Put(addr, set, t.records, t.conns, length)
 	if err != nil {
 		return m, err
 	}
 	res := put
-	spent := cpu(cmd.Process.Pid) - before
+	spent := load.CPU(cmd.Process.Pid) - before
 	iterators := func() ([]string, error) {
 		if s.floor {
 			return []string{"all"}, nil
@@ -212,12 +196,12 @@ func measure(s server, t trial, length time.Duration, scratch string) (m measure
 		if err != nil {
 			return m, err
 		}
-		before = cpu(cmd.Process.Pid)
+		before = load.CPU(cmd.Process.Pid)
 		res, err = tg.Drain(slices.Concat(its, its), 2, nil)
 		if err != nil {
 			return m, err
 		}
-		spent = cpu(cmd.Process.Pid) - before
+		spent = load.CPU(cmd.Process.Pid) - before
 	}
 	m = measured{rate: res.Rate(), cpu: spent.Seconds() * 1e6 / float64(res.Records)}
 	if n := len(res.Latency); n > 0 {
@@ -237,99 +221,6 @@ func measure(s server, t trial, length time.Duration, scratch string) (m measure
 		}
 	}
 	return m, nil
-}
-
-func create(t load.Target) error {
-	c, err := load.Dial(t.Addr)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if _, err := c.Do(t.Sign("CreateStream", load.JSON, []byte(`{"StreamName":"bench","ShardCount":4}`))); err != nil {
-		return err
-	}
-	for {
-		body, err := c.Do(t.Sign("DescribeStreamSummary", load.JSON, []byte(`{"StreamName":"bench"}`)))
-		if err != nil {
-			return err
-		}
-		var d struct {
-			StreamDescriptionSummary struct{ StreamStatus string }
-		}
-		if err := json.Unmarshal(body, &d); err != nil {
-			return err
-		}
-		if d.StreamDescriptionSummary.StreamStatus == "ACTIVE" {
-			return nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-}
-
-// cpu is the processor time that a process has used, its threads together.
-func cpu(pid int) time.Duration {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	f := strings.Fields(rest)
-	var user, system int64
-	fmt.Sscan(f[11], &user)
-	fmt.Sscan(f[12], &system)
-	return time.Duration(user+system) * 10 * time.Millisecond
-}
-
-// builds compiles thalweg and the floor.
-func builds(scratch string) ([]server, error) {
-	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/thalweg/thalweg").Output()
-	if err != nil {
-		return nil, fmt.Errorf("find thalweg (run in bench/): %w", err)
-	}
-	build := func(dir, pkg, out string) (string, error) {
-		out = filepath.Join(scratch, out)
-		cmd := exec.Command("go", "build", "-o", out, pkg)
-		cmd.Dir, cmd.Stderr = dir, os.Stderr
-		return out, cmd.Run()
-	}
-	thalweg, err := build(strings.TrimSpace(string(root)), "./cmd/thalweg", "thalweg.bin")
-	if err != nil {
-		return nil, err
-	}
-	floor, err := build(filepath.Join(strings.TrimSpace(string(root)), "bench"), "./floor", "floor.bin")
-	if err != nil {
-		return nil, err
-	}
-	ready := regexp.MustCompile(`ready on http://([0-9.:]+)`)
-	return []server{
-		{name: "thalweg", start: func(dir string) (*exec.Cmd, string, error) {
-			cmd := exec.Command(thalweg, "serve", "--listen", "127.0.0.1:0", "--data", dir, "--limits", "off", "--auth", "verify", "--log-level", "error")
-			cmd.Env = append(os.Environ(), "THALWEG_ACCESS_KEY_ID="+accessKey, "THALWEG_SECRET_ACCESS_KEY="+secretKey)
-			return await(cmd, ready)
-		}},
-		{name: "floor", floor: true, start: func(dir string) (*exec.Cmd, string, error) {
-			return await(exec.Command(floor, "-data", dir, "-secret", secretKey), ready)
-		}},
-	}, nil
-}
-
-// await starts cmd and reads its address from the line that says it is ready.
-func await(cmd *exec.Cmd, ready *regexp.Regexp) (*exec.Cmd, string, error) {
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, "", err
-	}
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, "", err
-	}
-	for sc := bufio.NewScanner(out); sc.Scan(); {
-		if m := ready.FindStringSubmatch(sc.Text()); m != nil {
-			return cmd, m[1], nil
-		}
-	}
-	cmd.Process.Kill()
-	return nil, "", errors.New("did not become ready: " + cmd.String())
 }
 
 // peerServers installs the named npm packages at pinned versions.

@@ -143,37 +143,3 @@ func serveBench(b *testing.B, l net.Listener, s *Service, mode Mode) (stop func(
 	go func() { defer close(done); g.Run(ctx) }()
 	return func() { cancel(); <-done }
 }
-
-// What one event costs the gate, without net/http's own share: nothing per
-// byte but the checksum and the payload's encoding, which is a copy here.
-func BenchmarkSend(b *testing.B) {
-	for name, n := range map[string]int{"100B": 100, "1MiB": 1 << 20} {
-		b.Run(name, func(b *testing.B) {
-			payload := bytes.Repeat([]byte{'x'}, n)
-			encode := func(dst []byte) ([]byte, error) { return append(dst, payload...), nil }
-			g, err := New(Config{Services: []*Service{{Name: "toy", Target: "Toy", Ops: []Op{{Name: "Flow", Stream: func(_ context.Context, _ *Call, flow *Flow) error {
-				if err := flow.Open(); err != nil {
-					return err
-				}
-				for b.Loop() {
-					if err := flow.Send("SubscribeToShardEvent", n, encode); err != nil {
-						return err
-					}
-				}
-				return nil
-			}}}}}, Auth: Auth{Mode: None}})
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.SetBytes(int64(n))
-			b.ReportAllocs()
-			g.ServeHTTP(&flushWriter{sinkWriter{http.Header{}}}, request("POST", "/", "{}", "Content-Type", jsonType, "X-Amz-Target", "Toy.Flow"))
-		})
-	}
-}
-
-// flushWriter is a sinkWriter that can do what streams need.
-type flushWriter struct{ sinkWriter }
-
-func (*flushWriter) FlushError() error                { return nil }
-func (*flushWriter) SetWriteDeadline(time.Time) error { return nil }

@@ -16,7 +16,7 @@ import (
 // stream of events. It is used by one goroutine, until the operation returns.
 //
 // A flow that waits holds no buffer of ours: what the request came in is given
-// back by Open, and an event's by Send.
+// back by Open.
 type Flow struct {
 	gate    *Gate
 	w       http.ResponseWriter
@@ -63,32 +63,18 @@ func (f *Flow) Open() error {
 	return f.write(wire.AppendInitialResponse(room[:0], f.call.Format))
 }
 
-// Send sends one event, and returns when it is on its way. payload appends the
-// event's body, in the call's format, to dst; size is about how many bytes
-// that will be: 0 where it is not much. An error of payload's sends nothing
-// and comes back as it is; any other means that the caller is gone or was cut
-// off because it took nothing for Stall.
-func (f *Flow) Send(event string, size int, payload func(dst []byte) ([]byte, error)) error {
+// Send sends one message, made as wire's BeginEvent and EndMessage make it in
+// the call's format, and returns when it is on its way. It does not keep it. An
+// error means that the caller is gone or was cut off because it took nothing
+// for Stall.
+func (f *Flow) Send(message []byte) error {
 	switch {
 	case f.x != nil:
 		return errClosed
 	case f.err != nil:
 		return f.err
 	}
-	buf := f.gate.buffers.get(size + 256) // the head of a message and its checksums
-	buf = wire.BeginEvent(buf, event, f.call.Format.ContentType())
-	out, err := payload(buf)
-	if err == nil {
-		out, err = wire.EndMessage(out, 0)
-	}
-	if err == nil {
-		err = f.write(out)
-	}
-	if cap(out) < cap(buf) {
-		out = buf
-	}
-	f.gate.buffers.put(out)
-	return err
+	return f.write(message)
 }
 
 // write sends p and sees it off. No deadline stays on the connection: HTTP/2

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func (l *live) serve(ctx context.Context, c *Call, in *liveIn, flow *Flow) error
 	case "nothing":
 		return nil
 	case "early":
-		return flow.Send("E", 0, func(dst []byte) ([]byte, error) { return dst, nil })
+		return flow.Send(nil)
 	case "linger":
 		l.opened <- c
 		<-ctx.Done()
@@ -77,20 +78,18 @@ func (l *live) serve(ctx context.Context, c *Call, in *liveIn, flow *Flow) error
 		return errors.New("the disk said a secret thing")
 	case "panic":
 		panic("oh")
-	case "payload":
-		return flow.Send("E", 0, func(dst []byte) ([]byte, error) { return nil, fault.New(fault.NotFound, "half way") })
 	case "wait":
 		<-l.release
 	case "late":
 		time.Sleep(6 * time.Minute) // of a bubble
 	}
 	for i := int64(0); i < in.Count || in.Count < 0; i++ {
-		if err := flow.Send("Tick", int(in.Size), func(dst []byte) ([]byte, error) {
-			for range in.Size {
-				dst = append(dst, byte(i))
-			}
-			return dst, nil
-		}); err != nil {
+		payload := bytes.Repeat([]byte{byte(i)}, int(in.Size))
+		message, err := wire.AppendEvent(nil, "Tick", c.Format.ContentType(), payload)
+		if err == nil {
+			err = flow.Send(message)
+		}
+		if err != nil {
 			return err
 		}
 		if in.Do == "ticks" {
@@ -201,10 +200,9 @@ func TestStreamErrors(t *testing.T) {
 			name      string
 			json, bor string
 		}{
-			"fault":   {400, "ResourceNotFoundException", `{"message":"it went away"}`, "\xa1\x67message\x6cit went away"},
-			"payload": {400, "ResourceNotFoundException", `{"message":"half way"}`, "\xa1\x67message\x68half way"},
-			"broken":  {500, "InternalFailure", `{"message":""}`, "\xa1\x67message\x60"},
-			"panic":   {500, "InternalFailure", `{"message":""}`, "\xa1\x67message\x60"},
+			"fault":  {400, "ResourceNotFoundException", `{"message":"it went away"}`, "\xa1\x67message\x6cit went away"},
+			"broken": {500, "InternalFailure", `{"message":""}`, "\xa1\x67message\x60"},
+			"panic":  {500, "InternalFailure", `{"message":""}`, "\xa1\x67message\x60"},
 		} {
 			for f, want := range map[wire.Format]string{wire.JSON: k.json, wire.CBOR: k.bor} {
 				_, d := open(t, c, f, liveIn{Do: in})

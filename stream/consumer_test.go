@@ -182,7 +182,7 @@ func TestConsumersAfterCrash(t *testing.T) {
 				if s := status("kept"); s != Deleting {
 					t.Errorf("kept is %s", s)
 				}
-				_, err := f.Subscribe(ctx, orders, "kept", 0, "shardId-0", Start{Type: Latest})
+				_, err := f.Subscribe(ctx, orders, "kept", 0, "shardId-0", Start{Type: Latest}, nil)
 				refused(t, err, fault.InUse, fmt.Sprintf("Consumer kept with creation timestamp %d under stream: orders , account 000000000000 is not in ACTIVE status.", kept.Created.Unix()))
 				if err := f.TagConsumer(ctx, orders, "new0", 0, map[string]string{"a": ""}, nil); !fault.Is(err, fault.InUse) {
 					t.Errorf("tagged: %v", err)

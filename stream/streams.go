@@ -43,6 +43,7 @@ type Streams struct {
 	entries   atomic.Pointer[map[Ref]*entry]
 	scratches sync.Pool // of *putScratch
 	subs      subscriptions
+	events    events
 	wake      chan struct{} // tells Run that there is something to complete, or a new deadline
 }
 

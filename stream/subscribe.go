@@ -9,15 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/thalweg/thalweg/catalog"
 	"github.com/thalweg/thalweg/fault"
 	"github.com/thalweg/thalweg/flow"
 	"github.com/thalweg/thalweg/shardlog"
-)
-
-// What one event holds at most, but for a single record that is larger.
-const (
-	eventRecords = 10000
-	eventBytes   = 1 << 20
 )
 
 // Subscription pushes a shard's records to one consumer. It is used by one
@@ -26,34 +21,25 @@ type Subscription struct {
 	streams *Streams
 	ctx     context.Context // ended by the caller's end, a take-over, a deregistration, Close
 	cancel  context.CancelCauseFunc
+	waiting context.Context // ctx until a heartbeat was due, as of when it was made
+	relax   context.CancelFunc
 	entry   *entry
 	key     slotKey
 	slot    *slot
-	created int64  // of the consumer, Unix milliseconds
-	version uint64 // of its document, as last looked at
+	form    *Form
+
+	consumer catalog.Key
+	created  int64          // of the consumer, Unix milliseconds
+	seen     *catalog.State // the last in which the consumer was looked at
 
 	shard   uint32
 	pos     flow.Pos // read on from here
-	fresh   bool     // nothing was read, and the whole shard is to be
+	dated   int64    // the time in the last continuation, Unix milliseconds
 	behind  time.Duration
 	session session
 
 	traffic *ConsumerTraffic
 	told    atomic.Int64 // milliseconds behind, as of the latest event
-}
-
-// Event is what a subscription has to say. Release gives back its memory.
-type Event struct {
-	ReadPage              // without Next; Children are not empty exactly at the shard's end
-	Continuation Sequence // subscribing after it goes on here; not at the shard's end
-
-	home *sync.Pool
-}
-
-// Release gives the event and its records' memory back.
-func (ev *Event) Release() {
-	ev.ReadPage.Release()
-	ev.home.Put(ev)
 }
 
 // errOver is why a subscription ends for good order's sake.
@@ -76,9 +62,8 @@ type slot struct {
 // subscriptions is all that there are in this process, and those that began
 // less than five seconds ago.
 type subscriptions struct {
-	mu     sync.Mutex
-	slots  map[slotKey]*slot
-	events sync.Pool // of *Event
+	mu    sync.Mutex
+	slots map[slotKey]*slot
 }
 
 // take makes sub the holder of its slot, unless the present one is too young.
@@ -96,7 +81,9 @@ func (t *subscriptions) take(sub *Subscription, now time.Time) bool {
 		sl = new(slot)
 		t.slots[sub.key] = sl
 	case !sl.closed:
-		sl.holder.cancel(errOver)
+		// "The previous connection expires or fails with a
+		// ResourceInUseException", says AWS of SubscribeToShard.
+		sl.holder.cancel(sl.holder.taken())
 	}
 	sl.holder, sl.began, sl.closed = sub, now, false
 	sub.slot = sl
@@ -157,12 +144,14 @@ func (t *subscriptions) dismiss(stream, consumer string) {
 // until ctx ends or five minutes have passed. created is as Consumer's. A
 // subscription of the same consumer to the same shard ends, unless it began
 // less than five seconds ago: then the fault is InUse. Others: NotFound, InUse
-// (the consumer is not ACTIVE), Invalid.
-func (s *Streams) Subscribe(ctx context.Context, ref Ref, consumer string, created int64, shard string, at Start) (*Subscription, error) {
+// (the consumer is not ACTIVE), Invalid. Events are written in form; nil: they
+// hold the records.
+func (s *Streams) Subscribe(ctx context.Context, ref Ref, consumer string, created int64, shard string, at Start, form *Form) (*Subscription, error) {
 	sub, err := s.subscription(ctx, ref, consumer, created, shard, at)
 	if err != nil {
 		return nil, err
 	}
+	sub.form = form
 	sub.ctx, sub.cancel = context.WithCancelCause(ctx)
 	if !s.subs.take(sub, sub.session.began) {
 		sub.cancel(nil)
@@ -214,8 +203,9 @@ func (s *Streams) subscription(ctx context.Context, ref Ref, consumer string, cr
 		return nil, err
 	}
 	return &Subscription{
-		streams: s, entry: e, key: slotKey{c.stream, consumer, index}, created: c.doc.Created,
-		shard: index, pos: pos, fresh: pos <= 1, session: session{began: now, spoke: now}, traffic: e.consumer(consumer),
+		streams: s, entry: e, key: slotKey{c.stream, consumer, index},
+		consumer: consumerKey(c.stream, consumer), created: c.doc.Created,
+		shard: index, pos: pos, dated: sh.First.Secs * 1000, session: session{began: now, spoke: now}, traffic: e.consumer(consumer),
 	}, nil
 }
 
@@ -230,25 +220,32 @@ func (sub *Subscription) taken() error {
 // Close ends the subscription.
 func (sub *Subscription) Close() {
 	sub.cancel(errOver)
+	if sub.relax != nil {
+		sub.relax()
+	}
 	sub.streams.subs.leave(sub, time.Now())
 }
 
 // Next waits for the next event: as soon as there are records to read, at the
 // end of the shard, and after four seconds without either. It returns io.EOF
 // when the subscription is over in good order: after the end of the shard, five
-// minutes, a take-over or a deregistration. Other errors are ctx's, NotFound
-// (the stream or the shard is gone) and the log's. The caller releases the
-// event before the next call.
+// minutes or a deregistration. Other errors are ctx's, InUse (another
+// subscription took over), NotFound (the stream or the shard is gone) and the
+// log's. The caller releases the event before the next call.
 func (sub *Subscription) Next() (*Event, error) {
 	ev, err := sub.next()
-	switch {
-	case err == nil:
+	if err == nil {
 		sub.told.Store(ev.Behind.Milliseconds())
 		sub.traffic.event(ev)
-	case errors.Is(context.Cause(sub.ctx), errOver):
-		err = io.EOF
+		return ev, nil
 	}
-	return ev, err
+	switch cause := context.Cause(sub.ctx); {
+	case errors.Is(cause, errOver):
+		err = io.EOF
+	case fault.Is(cause, fault.InUse):
+		err = cause
+	}
+	return nil, err
 }
 
 func (sub *Subscription) next() (*Event, error) {
@@ -294,7 +291,7 @@ func (sub *Subscription) next() (*Event, error) {
 		case rest:
 			err = sub.rest(until.Sub(now))
 		case beat:
-			return sub.heartbeat(sh, now), nil
+			return sub.heartbeat(sh, now)
 		case stop:
 			err = io.EOF
 		}
@@ -306,73 +303,98 @@ func (sub *Subscription) next() (*Event, error) {
 
 // registered tells whether the consumer is what it was at the beginning.
 func (sub *Subscription) registered(v *view) (bool, error) {
-	d, ok := v.seen.Load().Get(consumerKey(sub.key.stream, sub.key.consumer))
-	if !ok || d.Version == sub.version {
-		return ok, nil
+	state := v.seen.Load()
+	if state == sub.seen {
+		return true, nil
+	}
+	d, ok := state.Get(sub.consumer)
+	if !ok {
+		return false, nil
 	}
 	c, err := v.consumer(d)
-	sub.version = d.Version
-	return c.doc.Created == sub.created && c.Status == Active, err
+	ok = c.doc.Created == sub.created && c.Status == Active
+	if ok {
+		sub.seen = state
+	}
+	return ok, err
 }
 
 // read returns an event of records, or of the shard's end, if there is either.
 // sealed tells that the log has closed the shard.
 func (sub *Subscription) read(v *view, sh *shard, now time.Time) (ev *Event, sealed bool, err error) {
 	s := sub.streams
-	ev = s.subs.event()
-	lim := shardlog.Limit{Records: eventRecords, Bytes: eventBytes}
-	if err := s.log.Read(sub.ctx, sh.log, sub.pos, lim, &ev.Page); err != nil {
-		ev.Release()
-		return nil, false, s.readFault(v, sh, err)
+	ev, mine := s.events.claim(eventKey{sh.log, sub.pos, sub.form}, now)
+	if mine {
+		err = s.fill(sub.ctx, v, sh, ev)
+		s.events.settle(ev)
 	}
-	sub.pos = max(sub.pos, ev.Page.Next) // not ReadPage's, which is a token
-	sub.behind = ev.Behind
-	switch {
-	case ev.Records > 0:
-		last := &ev.Runs[len(ev.Runs)-1]
-		ev.Continuation = sh.Sequence(last.Pos+flow.Pos(last.Count-1), last.Time)
-		sub.fresh = false
-		if s.limits(v) {
-			sub.slot.pace.spend(ev.Bytes)
-		}
-	case ev.End && sh.Last != nil:
-		ev.Children = v.children(sh.ShardInfo)
-		sub.session.over = true
-	default:
-		sealed = ev.End
+	if ev.void {
+		// Of somebody else's failure too the next look says more.
+		sub.pos, sub.behind, sealed = max(sub.pos, ev.next), ev.Behind, ev.End
 		ev.Release()
-		return nil, sealed, nil
+		return nil, sealed, err
 	}
+	sub.pos, sub.behind, sub.dated = max(sub.pos, ev.next), ev.Behind, max(sub.dated, ev.last)
 	sub.session.spoke = now
-	ev.Shard = *sh.ShardInfo
+	sub.session.over = len(ev.Children) > 0
+	if s.limits(v) {
+		sub.slot.pace.spend(ev.Bytes)
+	}
 	return ev, false, nil
 }
 
-// heartbeat returns an event without records. Its number is between the last record's and the
-// next one's, and later than that of the heartbeat before.
-func (sub *Subscription) heartbeat(sh *shard, now time.Time) *Event {
-	ev := sub.streams.subs.event()
-	ev.Shard, ev.Behind = *sh.ShardInfo, sub.behind
-	ev.Continuation = sh.First
-	if !sub.fresh && sub.pos > 0 {
-		ev.Continuation = sh.Sequence(sub.pos-1, now.UnixMilli())
+// fill makes a claimed event of what there is to be told from its place on.
+func (s *Streams) fill(ctx context.Context, v *view, sh *shard, ev *Event) error {
+	ev.void = true
+	lim := shardlog.Limit{Records: eventRecords, Bytes: s.events.room()}
+	if err := s.log.Read(ctx, sh.log, ev.key.from, lim, &ev.Page); err != nil {
+		return s.readFault(v, sh, err)
 	}
-	sub.session.spoke = now
-	return ev
+	ev.next = ev.Page.Next // not ReadPage's, which is a token
+	switch {
+	case ev.Records > 0:
+		last := &ev.Runs[len(ev.Runs)-1]
+		ev.Continuation, ev.last = sh.Sequence(last.Pos+flow.Pos(last.Count-1), last.Time), last.Time
+	case ev.End && sh.Last != nil:
+		ev.Children = v.children(sh.ShardInfo)
+	default:
+		return nil
+	}
+	ev.Shard = *sh.ShardInfo
+	if err := s.events.write(ev, ev.key.form); err != nil {
+		return err
+	}
+	ev.void = false
+	return nil
 }
 
-func (t *subscriptions) event() *Event {
-	if ev, ok := t.events.Get().(*Event); ok {
-		return ev
+// heartbeat returns an event without records. Its number is between the last
+// record's and the next one's, and later than that of the heartbeat before.
+func (sub *Subscription) heartbeat(sh *shard, now time.Time) (*Event, error) {
+	t := &sub.streams.events
+	ev := t.blank()
+	ev.Shard, ev.Behind = *sh.ShardInfo, sub.behind
+	sub.dated = max(sub.dated, now.UnixMilli())
+	ev.Continuation = sh.Sequence(max(sub.pos, 1)-1, sub.dated)
+	sub.session.spoke = now
+	if err := t.write(ev, sub.form); err != nil {
+		ev.Release()
+		return nil, err
 	}
-	return &Event{home: &t.events}
+	return ev, nil
 }
 
 // wait blocks until there is something to read, until the time named at most.
+// It may be earlier: a context is made once for all waits until a heartbeat is
+// due, and not moved when records come before it.
 func (sub *Subscription) wait(v *view, sh *shard, until time.Time) error {
-	ctx, cancel := context.WithDeadline(sub.ctx, until)
-	defer cancel()
-	err := sub.streams.log.Wait(ctx, sh.log, sub.pos)
+	if sub.waiting == nil || sub.waiting.Err() != nil {
+		if sub.relax != nil {
+			sub.relax()
+		}
+		sub.waiting, sub.relax = context.WithDeadline(sub.ctx, until)
+	}
+	err := sub.streams.log.Wait(sub.waiting, sh.log, sub.pos)
 	if err == nil || errors.Is(err, context.DeadlineExceeded) && sub.ctx.Err() == nil {
 		return nil
 	}

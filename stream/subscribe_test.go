@@ -20,7 +20,7 @@ import (
 
 func (f *fixture) subscribe(r Ref, consumer string, shard uint32, at Start) *Subscription {
 	f.Helper()
-	sub, err := f.Subscribe(context.Background(), r, consumer, 0, ShardID(shard), at)
+	sub, err := f.Subscribe(context.Background(), r, consumer, 0, ShardID(shard), at, nil)
 	f.must(err)
 	return sub
 }
@@ -71,11 +71,21 @@ func (f *fixture) ends(sub *Subscription) {
 	sub.Close()
 }
 
+// takenOver wants an end now because of another subscription.
+func (f *fixture) takenOver(sub *Subscription) {
+	f.Helper()
+	began := time.Now()
+	if _, err := sub.Next(); !fault.Is(err, fault.InUse) || time.Since(began) > 0 {
+		f.Errorf("ended with %v after %v", err, time.Since(began))
+	}
+	sub.Close()
+}
+
 var horizon = Start{Type: TrimHorizon}
 
 // "An empty event every ≤ 5 s … session ends after 5 min by clean end of
-// stream"; before any record the continuation is the
-// shard's starting number, and then it advances.
+// stream". Each continuation is above the one before, also when there was no
+// record yet.
 func TestHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, true)
@@ -83,12 +93,13 @@ func TestHeartbeats(t *testing.T) {
 		f.register(orders, "c")
 		sub := f.subscribe(orders, "c", 0, horizon)
 		began := time.Now()
-		first := f.describe(orders).Shards[0].First.String()
+		last := f.describe(orders).Shards[0].First.String()
 		for i := range 3 {
 			e := f.event(sub)
-			if at := time.Since(began); at != time.Duration(i+1)*beatEvery || len(e.data) > 0 || e.behind != 0 || e.continuation != first {
+			if at := time.Since(began); at != time.Duration(i+1)*beatEvery || len(e.data) > 0 || e.behind != 0 || e.continuation <= last {
 				t.Errorf("after %v: %+v", at, e)
 			}
+			last = e.continuation
 		}
 		// A record is told when it lands, and puts the next heartbeat off.
 		go func() {
@@ -99,7 +110,8 @@ func TestHeartbeats(t *testing.T) {
 		if at := time.Since(began); at != 13*time.Second || !slices.Equal(e.data, []string{"hello"}) {
 			t.Errorf("after %v: %+v", at, e)
 		}
-		beats, last := 0, e.continuation
+		beats := 0
+		last = e.continuation
 		for {
 			e, err := f.next(sub)
 			if errors.Is(err, io.EOF) {
@@ -121,8 +133,9 @@ func TestHeartbeats(t *testing.T) {
 	})
 }
 
-// "Second within 5 s → ResourceInUseException; a later one takes over (old
-// stream ends)". The five seconds count from the call,
+// "Second within 5 s → ResourceInUseException; a later one takes over", and
+// "the previous connection expires or fails with a ResourceInUseException"
+// (AWS, SubscribeToShard). The five seconds count from the call,
 // even if the subscription has ended since (apache/beam#26293).
 func TestTakeOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -131,7 +144,7 @@ func TestTakeOver(t *testing.T) {
 		f.register(orders, "c")
 		f.register(orders, "d")
 		again := func() (*Subscription, error) {
-			return f.Subscribe(t.Context(), orders, "c", 0, "shardId-0", horizon)
+			return f.Subscribe(t.Context(), orders, "c", 0, "shardId-0", horizon, nil)
 		}
 		const text = "Another active subscription exists for this consumer: 000000000000:orders:shardId-000000000000:c"
 		one, err := again()
@@ -159,9 +172,7 @@ func TestTakeOver(t *testing.T) {
 		synctest.Wait()
 		two, err := again()
 		f.must(err)
-		if err := <-waiting; !errors.Is(err, io.EOF) {
-			t.Errorf("the first ended with %v", err)
-		}
+		refused(t, <-waiting, fault.InUse, text)
 		one.Close() // takes nothing from the second
 		f.event(two)
 		f.event(other)
@@ -193,7 +204,7 @@ func TestSubscriptionEnds(t *testing.T) {
 		c := f.register(orders, "c")
 		f.register(orders, "d")
 		ctx, leave := context.WithCancel(t.Context())
-		gone, err := f.Subscribe(ctx, orders, "d", 0, "shardId-0", horizon)
+		gone, err := f.Subscribe(ctx, orders, "d", 0, "shardId-0", horizon, nil)
 		f.must(err)
 		leave()
 		if _, err := gone.Next(); !errors.Is(err, context.Canceled) {
@@ -207,7 +218,7 @@ func TestSubscriptionEnds(t *testing.T) {
 		synctest.Wait()
 		f.must(f.Deregister(t.Context(), orders, "c", c.Created.Unix()))
 		wg.Wait()
-		_, err = f.Subscribe(t.Context(), orders, "c", 0, "shardId-0", horizon)
+		_, err = f.Subscribe(t.Context(), orders, "c", 0, "shardId-0", horizon, nil)
 		refused(t, err, fault.NotFound, "Consumer c under stream orders under account 000000000000 not found.")
 
 		// Nothing of the old one stands in a new one's way.
@@ -246,7 +257,7 @@ func TestSubscribeRefusals(t *testing.T) {
 		{"shardId-0", Start{Type: AfterSequence, Sequence: Sequence{Created: first.Created, Shard: 1, Secs: first.Secs, Version: 2}.String()}, fault.Invalid,
 			"Invalid StartingSequenceNumber. It encodes shardId-000000000001, while it was used in a call to a shard with shardId-000000000000"},
 	} {
-		_, err := f.Subscribe(t.Context(), orders, "c", 0, c.shard, c.at)
+		_, err := f.Subscribe(t.Context(), orders, "c", 0, c.shard, c.at, nil)
 		refused(t, err, c.kind, c.text)
 	}
 	if len(f.subs.slots) != 0 {
@@ -290,7 +301,7 @@ func TestPace(t *testing.T) {
 				// Taken over half way: goes on at the same rate.
 				old := sub
 				sub = f.subscribe(orders, "c", 0, Start{Type: AfterSequence, Sequence: e.continuation})
-				f.ends(old)
+				f.takenOver(old)
 			}
 		}
 		if took, want := time.Since(began).Seconds(), float64(n*each-readBytes)/readBytes; took < want*0.95-1 || took > want*1.05 {
@@ -459,7 +470,8 @@ func TestContinuation(t *testing.T) {
 			f.must(err)
 			if ev == nil {
 				now = now.Add(beatEvery)
-				ev = s.heartbeat(sh, now)
+				ev, err = s.heartbeat(sh, now)
+				f.must(err)
 			}
 			for r := range ev.All {
 				got = append(got, string(r.Data))

@@ -87,7 +87,7 @@ func TestEventShape(t *testing.T) {
 	f.ok("PutRecord", m{"StreamName": "orders", "PartitionKey": "b", "ExplicitHashKey": "0", "Data": []byte{}})
 	f.ok("MergeShards", m{"StreamName": "orders", "ShardToMerge": "shardId-000000000000", "AdjacentShardToMerge": "shardId-000000000001"})
 	sub, err := f.api.streams.Subscribe(t.Context(), stream.Ref{Owner: stream.Owner{Account: account, Region: region}, Name: "orders"}, "c", 0, "shardId-0",
-		stream.Start{Type: stream.TrimHorizon})
+		stream.Start{Type: stream.TrimHorizon}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

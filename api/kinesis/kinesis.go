@@ -32,7 +32,7 @@ func New(s *stream.Streams) *gate.Service {
 }
 
 func newAPI(s *stream.Streams) *api {
-	a := &api{streams: s}
+	a := &api{streams: s, forms: eventForms()}
 	// A shape that does not compile is gate's to report: the operations of
 	// these two are made of them as well.
 	a.putRecordShape, _ = wire.Compile(reflect.TypeFor[putRecordRequest]())
@@ -48,6 +48,7 @@ type api struct {
 	puts    sync.Pool // of *putCall
 	reads   sync.Pool // of *stream.ReadPage
 	rates   stream.Rates
+	forms   [2]*stream.Form // of SubscribeToShard's events, by wire.Format
 
 	putRecordShape, putRecordsShape *wire.Shape
 }

@@ -56,12 +56,11 @@ func (a *api) subscribeToShard(ctx context.Context, c *gate.Call, in *subscribeT
 		}
 		return dryRun()
 	}
-	sub, err := a.streams.Subscribe(ctx, ref.Ref, ref.consumer, ref.created, *in.ShardId, at)
+	sub, err := a.streams.Subscribe(ctx, ref.Ref, ref.consumer, ref.created, *in.ShardId, at, a.forms[c.Format])
 	if err != nil {
 		return err
 	}
 	defer sub.Close()
-	format := c.Format
 	if err := flow.Open(); err != nil {
 		return err
 	}
@@ -73,27 +72,39 @@ func (a *api) subscribeToShard(ctx context.Context, c *gate.Call, in *subscribeT
 		if err != nil {
 			return err
 		}
-		// The records' memory is given back before anything is sent: the
-		// reader may be slow, and the log needs it.
-		err = flow.Send("SubscribeToShardEvent", eventSize(format, ev), func(dst []byte) ([]byte, error) {
-			defer ev.Release()
-			if format == wire.CBOR {
-				return appendEventCBOR(dst, ev), nil
-			}
-			return appendEventJSON(dst, ev), nil
-		})
+		err = flow.Send(ev.Message)
+		ev.Release()
 		if err != nil {
 			return err
 		}
 	}
 }
 
+// eventForms are events as messages in each format.
+func eventForms() (forms [2]*stream.Form) {
+	for f, payload := range map[wire.Format]func([]byte, *stream.Event) []byte{wire.JSON: appendEventJSON, wire.CBOR: appendEventCBOR} {
+		forms[f] = &stream.Form{
+			Size: func(ev *stream.Event) int { return aroundEvent + eventSize(f, ev) },
+			Append: func(dst []byte, ev *stream.Event) ([]byte, error) {
+				start := len(dst)
+				dst = wire.BeginEvent(dst, "SubscribeToShardEvent", f.ContentType())
+				return wire.EndMessage(payload(dst, ev), start)
+			},
+		}
+	}
+	return forms
+}
+
+// aroundEvent is what a message takes around its payload, about.
+const aroundEvent = 256
+
 // eventSize is about how many bytes an event's payload will have.
 func eventSize(f wire.Format, ev *stream.Event) int {
+	size := 1024 + 256*len(ev.Children)
 	if f == wire.CBOR {
-		return 1024 + ev.Bytes + aroundCBOR*ev.Records
+		return size + ev.Bytes + aroundCBOR*ev.Records
 	}
-	return 1024 + ev.Bytes/3*4 + ev.Bytes/64 + aroundJSON*ev.Records
+	return size + ev.Bytes/3*4 + ev.Bytes/64 + aroundJSON*ev.Records
 }
 
 // appendEventJSON is subscribeToShardEvent by hand.

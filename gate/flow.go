@@ -21,6 +21,7 @@ type Flow struct {
 	gate    *Gate
 	w       http.ResponseWriter
 	control *http.ResponseController
+	conn    *conn     // of HTTP/1.1 in the clear
 	x       *exchange // until it is open
 	op      *operation
 	call    Call
@@ -84,17 +85,29 @@ func (f *Flow) write(p []byte) error {
 	for len(p) > 0 && err == nil {
 		n := min(len(p), piece)
 		f.allow(true)
-		_, err = f.w.Write(p[:n])
-		p = p[n:]
-	}
-	if err == nil {
-		err = f.control.Flush()
+		if err = f.push(p[:n]); err == nil {
+			p = p[n:]
+		}
 	}
 	f.allow(false)
 	if err != nil {
 		f.err = fmt.Errorf("send to the reader of a stream: %w", err)
 	}
 	return f.err
+}
+
+// push writes p and has it leave now.
+func (f *Flow) push(p []byte) (err error) {
+	if f.conn != nil && len(p) >= frameSize {
+		g := f.gate.gathers.Get().(*gather)
+		defer f.gate.gathers.Put(g)
+		g.begin(f.conn, p)
+		defer func() { err = g.end(f.conn, err) }()
+	}
+	if _, err := f.w.Write(p); err != nil {
+		return err
+	}
+	return f.control.Flush()
 }
 
 // allow begins or ends the time that a write may take.
@@ -128,6 +141,9 @@ func (f *Flow) hurry() {
 // stream runs x's operation, whose answer is a stream, and takes x over.
 func (g *Gate) stream(w http.ResponseWriter, r *http.Request, x *exchange) {
 	f := &Flow{gate: g, w: w, control: http.NewResponseController(w), x: x, op: x.op, call: x.call, ids: x.ids}
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok && r.ProtoMajor == 1 && c.secure.Load() == nil {
+		f.conn = c
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(g.draining, func() { cancel(); f.hurry() })()

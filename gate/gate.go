@@ -126,8 +126,9 @@ type Gate struct {
 	keys      keyring                 // of callers
 	decoys    keyring                 // for access keys that nobody has
 	buffers   buffers
-	exchanges sync.Pool
+	exchanges sync.Pool // of *exchange
 	inflaters sync.Pool
+	gathers   sync.Pool       // of *gather
 	draining  context.Context // ends when streams are to end
 	drain     context.CancelFunc
 }
@@ -153,6 +154,7 @@ func New(cfg Config) (*Gate, error) {
 	g := &Gate{cfg: cfg, ops: map[string]*operation{}, later: map[string]string{}, actions: map[string][]*operation{}}
 	g.draining, g.drain = context.WithCancel(context.Background())
 	g.exchanges.New = func() any { return new(exchange) }
+	g.gathers.New = func() any { return new(gather) }
 	for _, s := range cfg.Services {
 		for _, op := range s.Ops {
 			target := s.Target + "." + op.Name
@@ -235,9 +237,13 @@ func (g *Gate) server(base context.Context) *http.Server {
 			WriteByteTimeout:              g.cfg.Stall,
 		},
 		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ErrorLog:    slog.NewLogLogger(g.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 }
+
+// connKey is under what a request's context has its *conn.
+type connKey struct{}
 
 const (
 	headerTimeout = 10 * time.Second // also for a TLS handshake

@@ -38,6 +38,9 @@ type conn struct {
 	sniffed bool        // used by the reader only; the first Read has no other beside it
 	secure  atomic.Pointer[tls.Conn]
 	clogged atomic.Bool // a write failed
+
+	gather *gather // what is written goes there; of HTTP/1.1 in the clear
+	failed error   // of a gather: what is written after it would be out of place
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -73,6 +76,12 @@ func (c *conn) Write(p []byte) (int, error) {
 			c.clogged.Store(true)
 		}
 		return n, err
+	}
+	switch {
+	case c.failed != nil:
+		return 0, c.failed
+	case c.gather != nil:
+		return c.gather.write(p)
 	}
 	return c.Conn.Write(p)
 }

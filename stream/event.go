@@ -19,9 +19,13 @@ const (
 	eventsHeld   = 256 << 20
 )
 
-// sharedFor is how long an event is given to more subscriptions: as old may be
-// what it says of the shard's tip.
-const sharedFor = 100 * time.Millisecond
+// An event is kept for those that are still to come to it, but not for longer
+// than sharedFor, as old may be what it says of the shard's tip, and not when
+// all that are kept are more than sharedBytes.
+const (
+	sharedFor   = 100 * time.Millisecond
+	sharedBytes = 32 << 20
+)
 
 // Form is how events are written for their readers. It is told from others by
 // its address.
@@ -43,9 +47,14 @@ type Event struct {
 
 	home    *events
 	writing sync.Mutex // held by whom it is made
-	key     eventKey
-	made    time.Time
-	holders int // home.mu guards it
+
+	// home.mu guards the rest.
+	key          eventKey
+	made         time.Time
+	holders      int // subscriptions that have it, and home while it keeps it
+	wanted       int // by subscriptions that are still to come
+	kept         bool
+	older, newer *Event // those that are kept, too
 }
 
 // Release gives the event and its memory back.
@@ -54,21 +63,40 @@ func (ev *Event) Release() { ev.home.release(ev) }
 // eventKey is what an event begins with: whoever wants the same is given the
 // same.
 type eventKey struct {
+	audience
+	from flow.Pos
+}
+
+// audience is all subscriptions to a shard that want events in one form.
+type audience struct {
 	shard shardlog.Shard
-	from  flow.Pos
 	form  *Form
 }
 
-// events is all events that somebody has. One is read and written once for all
-// subscriptions that come to its position within a moment. As each goes on
-// where the event ends, those that keep up stay together.
+// events is all events that somebody has or will want. One is read and written
+// once for all of its audience that come to its position within a moment. As
+// each goes on where the event ends, those that keep up stay together.
 type events struct {
-	mu     sync.Mutex
-	shared map[eventKey]*Event
-	held   int // bytes of all messages
+	mu             sync.Mutex
+	audiences      map[audience]int
+	shared         map[eventKey]*Event // those that are kept
+	oldest, newest *Event              // of them
+	keeps, held    int                 // bytes of messages: of those that are kept, of all
 
 	unused  sync.Pool // of *Event
 	buffers [maxBuffer + 1]sync.Pool
+}
+
+// join counts one subscription more, or less, of an audience.
+func (t *events) join(a audience, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.audiences == nil {
+		t.audiences = make(map[audience]int)
+	}
+	if t.audiences[a] += n; t.audiences[a] == 0 {
+		delete(t.audiences, a)
+	}
 }
 
 // Buffers have powers of two bytes, up to the 2^24 that the largest record
@@ -78,12 +106,18 @@ const (
 	maxBuffer = 24
 )
 
-// claim returns the event for a key: one that somebody else has (mine is
+// claim returns the event for a key: one that somebody else has made (mine is
 // false), or one for the caller to fill and then to settle.
 func (t *events) claim(key eventKey, now time.Time) (ev *Event, mine bool) {
 	t.mu.Lock()
-	if ev := t.shared[key]; ev != nil && now.Sub(ev.made) < sharedFor {
+	for t.oldest != nil && (now.Sub(t.oldest.made) >= sharedFor || t.keeps > sharedBytes) {
+		t.let(t.oldest)
+	}
+	if ev := t.shared[key]; ev != nil {
 		ev.holders++
+		if ev.wanted--; ev.wanted == 0 {
+			t.let(ev)
+		}
 		t.mu.Unlock()
 		ev.writing.Lock() // wait until it is filled
 		ev.writing.Unlock()
@@ -91,11 +125,10 @@ func (t *events) claim(key eventKey, now time.Time) (ev *Event, mine bool) {
 	}
 	ev = t.blank()
 	ev.key, ev.made = key, now
-	ev.writing.Lock()
-	if t.shared == nil {
-		t.shared = make(map[eventKey]*Event)
+	if ev.wanted = t.audiences[key.audience] - 1; ev.wanted > 0 {
+		t.keep(ev)
 	}
-	t.shared[key] = ev
+	ev.writing.Lock()
 	t.mu.Unlock()
 	return ev, true
 }
@@ -104,17 +137,46 @@ func (t *events) claim(key eventKey, now time.Time) (ev *Event, mine bool) {
 func (t *events) settle(ev *Event) {
 	if ev.void {
 		t.mu.Lock()
-		t.unshare(ev)
+		t.let(ev)
 		t.mu.Unlock()
 	}
 	ev.writing.Unlock()
 }
 
-// unshare lets nobody else have the event. The lock is held.
-func (t *events) unshare(ev *Event) {
-	if t.shared[ev.key] == ev {
-		delete(t.shared, ev.key)
+// keep keeps an event for others, and let no longer. The lock is held.
+func (t *events) keep(ev *Event) {
+	if t.shared == nil {
+		t.shared = make(map[eventKey]*Event)
 	}
+	t.shared[ev.key] = ev
+	ev.kept, ev.older = true, t.newest
+	if t.newest != nil {
+		t.newest.newer = ev
+	} else {
+		t.oldest = ev
+	}
+	t.newest = ev
+	ev.holders++
+}
+
+func (t *events) let(ev *Event) {
+	if !ev.kept {
+		return
+	}
+	delete(t.shared, ev.key)
+	if ev.older != nil {
+		ev.older.newer = ev.newer
+	} else {
+		t.oldest = ev.newer
+	}
+	if ev.newer != nil {
+		ev.newer.older = ev.older
+	} else {
+		t.newest = ev.older
+	}
+	ev.kept, ev.older, ev.newer = false, nil, nil
+	t.keeps -= cap(ev.Message)
+	t.drop(ev)
 }
 
 // blank returns an event that is its caller's alone.
@@ -129,13 +191,17 @@ func (t *events) blank() *Event {
 
 func (t *events) release(ev *Event) {
 	t.mu.Lock()
+	t.drop(ev)
+	t.mu.Unlock()
+}
+
+// drop ends one hold on an event, whose memory goes back after the last. The
+// lock is held.
+func (t *events) drop(ev *Event) {
 	if ev.holders--; ev.holders > 0 {
-		t.mu.Unlock()
 		return
 	}
-	t.unshare(ev)
 	t.held -= cap(ev.Message)
-	t.mu.Unlock()
 	t.giveBack(ev.Message)
 	ev.ReadPage.Release()
 	ev.Continuation, ev.Message, ev.next, ev.last, ev.void, ev.key = Sequence{}, nil, 0, 0, false, eventKey{}
@@ -156,9 +222,12 @@ func (t *events) write(ev *Event, form *Form) error {
 		return nil
 	}
 	dst, err := form.Append(t.buffer(form.Size(ev)), ev)
-	ev.Message = dst
 	t.mu.Lock()
+	ev.Message = dst
 	t.held += cap(dst)
+	if ev.kept {
+		t.keeps += cap(dst)
+	}
 	t.mu.Unlock()
 	records, size, behind := ev.Records, ev.Bytes, ev.Behind
 	ev.Page.Release()

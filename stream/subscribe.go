@@ -27,6 +27,7 @@ type Subscription struct {
 	key     slotKey
 	slot    *slot
 	form    *Form
+	log     shardlog.Shard
 
 	consumer catalog.Key
 	created  int64          // of the consumer, Unix milliseconds
@@ -158,6 +159,7 @@ func (s *Streams) Subscribe(ctx context.Context, ref Ref, consumer string, creat
 		sub.traffic.Refused.Add(1)
 		return nil, sub.taken()
 	}
+	s.events.join(audience{sub.log, form}, 1)
 	sub.traffic.Subscribed.Add(1)
 	return sub, nil
 }
@@ -205,7 +207,7 @@ func (s *Streams) subscription(ctx context.Context, ref Ref, consumer string, cr
 	return &Subscription{
 		streams: s, entry: e, key: slotKey{c.stream, consumer, index},
 		consumer: consumerKey(c.stream, consumer), created: c.doc.Created,
-		shard: index, pos: pos, dated: sh.First.Secs * 1000, session: session{began: now, spoke: now}, traffic: e.consumer(consumer),
+		shard: index, log: sh.log, pos: pos, dated: sh.First.Secs * 1000, session: session{began: now, spoke: now}, traffic: e.consumer(consumer),
 	}, nil
 }
 
@@ -223,6 +225,7 @@ func (sub *Subscription) Close() {
 	if sub.relax != nil {
 		sub.relax()
 	}
+	sub.streams.events.join(audience{sub.log, sub.form}, -1)
 	sub.streams.subs.leave(sub, time.Now())
 }
 
@@ -323,7 +326,7 @@ func (sub *Subscription) registered(v *view) (bool, error) {
 // sealed tells that the log has closed the shard.
 func (sub *Subscription) read(v *view, sh *shard, now time.Time) (ev *Event, sealed bool, err error) {
 	s := sub.streams
-	ev, mine := s.events.claim(eventKey{sh.log, sub.pos, sub.form}, now)
+	ev, mine := s.events.claim(eventKey{audience{sub.log, sub.form}, sub.pos}, now)
 	if mine {
 		err = s.fill(sub.ctx, v, sh, ev)
 		s.events.settle(ev)

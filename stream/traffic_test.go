@@ -33,7 +33,7 @@ func TestConsumerFigures(t *testing.T) {
 		}
 		sub := f.subscribe(orders, "a", shard, horizon)
 		f.event(sub)
-		if _, err := f.Subscribe(context.Background(), orders, "a", 0, ShardID(shard), horizon); err == nil {
+		if _, err := f.Subscribe(context.Background(), orders, "a", 0, ShardID(shard), horizon, nil); err == nil {
 			t.Error("a second subscription began at once")
 		}
 		g := f.figures(orders)

@@ -38,7 +38,7 @@ const (
 	consumers  = 8
 	size       = 1024 // bytes of a record
 	batch      = 500  // records of a PutRecords
-	batchRate  = 40   // PutRecords per second when the processor time is measured: 20 MB/s
+	batchRate  = 80   // PutRecords per second when the processor time is measured: 40 MB/s
 	singleRate = 200  // PutRecord per second when the latency is measured
 	preload    = 600_000
 )

@@ -91,18 +91,19 @@ func Stop(cmd *exec.Cmd) {
 	}
 }
 
-// CPU is the processor time that a process has used, its threads together.
+// CPU is the processor time that a process has used, its threads together: by
+// the scheduler's own count, which is finer than the ticks of stat.
 func CPU(pid int) time.Duration {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	var all time.Duration
+	for _, t := range threads {
+		var ns int64
+		if b, err := os.ReadFile(t); err == nil {
+			fmt.Sscan(string(b), &ns)
+		}
+		all += time.Duration(ns)
 	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	f := strings.Fields(rest)
-	var user, system int64
-	fmt.Sscan(f[11], &user)
-	fmt.Sscan(f[12], &system)
-	return time.Duration(user+system) * 10 * time.Millisecond
+	return all
 }
 
 // Create makes the target's stream and waits until it can be used.

@@ -171,6 +171,10 @@ func (f *Faulty) Create(name string) (File, error) {
 	return f.file(Op{Kind: OpCreate, Name: name}, f.fs.Create)
 }
 
+func (f *Faulty) CreateDirect(name string) (File, error) {
+	return f.file(Op{Kind: OpCreate, Name: name}, f.fs.CreateDirect)
+}
+
 func (f *Faulty) CreatePrivate(name string) (File, error) {
 	return f.file(Op{Kind: OpCreate, Name: name}, f.fs.CreatePrivate)
 }
@@ -275,9 +279,6 @@ func (f *faultyFile) WriteVec(bufs [][]byte, off int64) error {
 func (f *faultyFile) Sync() error {
 	return f.fs.do(Op{Kind: OpSync, Name: f.name}, func(int64) error { return f.file.Sync() })
 }
-
-// Flush changes nothing that a power cut could show, so no hook sees it.
-func (f *faultyFile) Flush(off, n int64) error { return f.file.Flush(off, n) }
 
 func (f *faultyFile) SyncData() error {
 	return f.fs.do(Op{Kind: OpSyncData, Name: f.name}, func(int64) error { return f.file.SyncData() })

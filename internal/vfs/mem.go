@@ -154,6 +154,16 @@ func (m *Mem) Create(name string) (File, error) {
 	return f, nil
 }
 
+// CreateDirect refuses, with EINVAL, the writes that a disk would.
+func (m *Mem) CreateDirect(name string) (File, error) {
+	f, err := m.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	f.(*memFile).direct = true
+	return f, nil
+}
+
 // CreatePrivate is Create: memory has one owner.
 func (m *Mem) CreatePrivate(name string) (File, error) { return m.Create(name) }
 

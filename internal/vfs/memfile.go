@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"unsafe"
 )
 
 // A file in memory is a list of chunks, so that growing it copies nothing.
@@ -49,6 +50,7 @@ type memFile struct {
 	node   *memNode
 	name   string
 	write  bool
+	direct bool // made by CreateDirect
 	closed atomic.Bool
 }
 
@@ -119,6 +121,9 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.check("write", true, off); err != nil {
 		return 0, err
 	}
+	if f.direct && (int64(uintptr(unsafe.Pointer(unsafe.SliceData(p))))|int64(len(p))|off)%Sector != 0 {
+		return 0, pathError("write", f.name, syscall.EINVAL)
+	}
 	f.node.lock()
 	defer f.node.unlock()
 	if err := f.node.grow(f.fs, off, int64(len(p))); err != nil {
@@ -131,6 +136,9 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 func (f *memFile) WriteVec(bufs [][]byte, off int64) error {
 	if err := f.check("write", true, off); err != nil {
 		return err
+	}
+	if f.direct {
+		return pathError("write", f.name, syscall.EINVAL)
 	}
 	var total int64
 	for _, b := range bufs {
@@ -223,8 +231,6 @@ func (f *memFile) Sync() error {
 }
 
 func (f *memFile) SyncData() error { return f.Sync() }
-
-func (f *memFile) Flush(off, n int64) error { return nil }
 
 func (f *memFile) Size() (int64, error) {
 	if err := f.check("stat", false, 0); err != nil {

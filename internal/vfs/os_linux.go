@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -99,24 +100,6 @@ func (f *osFile) SyncData() error {
 	}
 }
 
-func (f *osFile) Flush(off, n int64) error {
-	f.open.RLock()
-	defer f.open.RUnlock()
-	if int(f.Fd()) < 0 {
-		return f.failed("flush", os.ErrClosed)
-	}
-	for {
-		err := unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
-		switch err {
-		case unix.EINTR:
-			continue
-		case unix.ENOSYS, unix.ESPIPE, unix.EINVAL:
-			return nil
-		}
-		return f.failed("flush", err)
-	}
-}
-
 func (f *osFile) Punch(off, n int64) error {
 	if n <= 0 {
 		return nil
@@ -136,4 +119,12 @@ func (f *osFile) Punch(off, n int64) error {
 		}
 		return f.failed("punch", err)
 	}
+}
+
+func (osFS) CreateDirect(name string) (File, error) {
+	f, err := openFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_DIRECT, 0o640)
+	if errors.Is(err, unix.EINVAL) { // a file system that has only its cache
+		return osFS{}.Create(name)
+	}
+	return f, err
 }

@@ -20,4 +20,4 @@ func (f *osFile) SyncData() error { return f.Sync() }
 
 func (f *osFile) Punch(off, n int64) error { return nil }
 
-func (f *osFile) Flush(off, n int64) error { return nil }
+func (fs osFS) CreateDirect(name string) (File, error) { return fs.Create(name) }

@@ -7,6 +7,7 @@ package vfs
 import (
 	"errors"
 	"io"
+	"unsafe"
 )
 
 // ErrLocked is Lock's answer while another process, or another holder in this
@@ -22,6 +23,11 @@ var ErrLocked = errors.New("locked by another process")
 type FS interface {
 	// Create makes a new file for reading and writing, or empties an old one.
 	Create(name string) (File, error)
+	// CreateDirect is Create for a file that is written once, from its start to
+	// its end, and not read soon: where the system can, the bytes go straight to
+	// the disk and take no room in its cache. They are written by WriteAt alone,
+	// whole sectors of Aligned memory each time; Truncate sets the true size.
+	CreateDirect(name string) (File, error)
 	// CreatePrivate is Create for secrets: nobody but the owner may read the
 	// file, where the system knows owners.
 	CreatePrivate(name string) (File, error)
@@ -56,13 +62,21 @@ type File interface {
 	// needed to read back written bytes (fdatasync).
 	Sync() error
 	SyncData() error
-	// Flush has the system begin to write the bytes in [off, off+n) to the
-	// disk, where it can be told so. It promises nothing: it spreads the work
-	// of the Sync that must follow, so that no other file's waits for all of it.
-	Flush(off, n int64) error
 	Size() (int64, error)
 	Truncate(size int64) error
 	// Punch gives the bytes in [off, off+n) back to the system; they read as
 	// zero from then on. Where the system cannot, it does nothing.
 	Punch(off, n int64) error
+}
+
+// Sector is the unit of writing to a file that CreateDirect made.
+const Sector = 4096
+
+// Aligned returns an empty slice with room for n bytes at least, whose memory
+// begins at a multiple of Sector.
+func Aligned(n int) []byte {
+	n = (n + Sector - 1) &^ (Sector - 1)
+	b := make([]byte, n+Sector)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (Sector - 1)
+	return b[skip : skip : skip+n]
 }

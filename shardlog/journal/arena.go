@@ -182,6 +182,13 @@ func (a *arena) charge(n int64) {
 	a.mu.Unlock()
 }
 
+// awaiting is how many bytes are reserved and neither released nor sealed.
+func (a *arena) awaiting() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.live
+}
+
 // credit takes n live bytes off and lets those in who wait for room, in the
 // order they came.
 func (a *arena) credit(n int64) {

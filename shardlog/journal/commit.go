@@ -142,6 +142,7 @@ func (c *committer) freeze(st *state) {
 	e := c.epoch
 	e.next, e.state = flow.Pos(c.lsn), st
 	c.j.sealer.push(e)
+	c.j.sealer.cool()
 }
 
 // capture copies the state as of the last group. The committer is between two

@@ -38,7 +38,10 @@ type sealer struct {
 	j *Journal
 
 	mu     sync.Mutex
-	frozen []*epoch
+	frozen []*epoch // to be sealed, oldest first
+	warm   []*epoch // sealed, but still in memory for readers who are a little late
+	heat   int64    // bytes of the warm ones
+	most   int64    // bytes that they and what awaits the disk may take
 	kick   chan struct{}
 }
 
@@ -148,23 +151,38 @@ func (s *sealer) seal(e *epoch, stop <-chan struct{}) error {
 	return nil
 }
 
-// release takes the epoch from the readers' view. Its segments are in the
-// list by now, so there is no gap.
+// release says that the epoch's records no longer await the disk. Readers go
+// on finding them in memory until it is wanted for newer ones: those that
+// follow the tip by a few seconds never touch a segment.
 func (s *sealer) release(e *epoch) {
-	for _, sh := range e.shards {
-		sh.mu.Lock()
-		for i := range sh.mem {
-			if sh.mem[i].epoch == e {
-				// Not in place: views share nothing with mem but the refs.
-				sh.mem = slices.Delete(sh.mem, i, i+1)
-				break
-			}
+	s.j.arena.credit(e.live)
+	s.mu.Lock()
+	s.warm = append(s.warm, e)
+	s.heat += e.live
+	s.mu.Unlock()
+	s.cool()
+}
+
+// cool takes the oldest sealed epochs from memory while they and what awaits
+// the disk take too much. Their segments are in
+// the list by now, so readers see no gap.
+func (s *sealer) cool() {
+	for {
+		live := s.j.arena.awaiting()
+		s.mu.Lock()
+		if len(s.warm) == 0 || s.heat+live <= s.most {
+			s.mu.Unlock()
+			return
 		}
-		sh.mu.Unlock()
+		e := s.warm[0]
+		s.warm = slices.Delete(s.warm, 0, 1)
+		s.heat -= e.live
+		s.mu.Unlock()
+		for _, sh := range e.shards {
+			sh.forget(e)
+		}
+		e.Unpin()
 	}
-	live := e.live
-	e.Unpin()
-	s.j.arena.credit(live)
 }
 
 // write writes one segment per retention class that has frames.
@@ -198,7 +216,7 @@ func (s *sealer) write(e *epoch, stop <-chan struct{}) (metas []segment.Meta, er
 		}
 		if ws[class] == nil {
 			names[class] = segmentName(class, e.first, e.next-1, s.j.number())
-			o := segment.Options{Class: class, Store: s.j.id, Stable: true}
+			o := segment.Options{Class: class, Store: s.j.id}
 			if ws[class], err = segment.Create(s.j.fs, s.j.store.dir+"/"+names[class], o); err != nil {
 				return nil, fmt.Errorf("make segment %s: %w", names[class], err)
 			}

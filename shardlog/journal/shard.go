@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/thalweg/thalweg/flow"
@@ -51,6 +52,14 @@ type ref struct {
 }
 
 func (r *ref) next() flow.Pos { return r.pos + flow.Pos(r.count) }
+
+// forget takes an epoch out of what readers see.
+func (s *shard) forget(e *epoch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Views share nothing with mem but the refs, so it may change in place.
+	s.mem = slices.DeleteFunc(s.mem, func(p piece) bool { return p.epoch == e })
+}
 
 // horizon is the time before which records are hidden, as of now. A retention
 // of zero keeps records for ever.

@@ -25,6 +25,9 @@ func (w watched) wrap(f vfs.File, err error) (vfs.File, error) {
 }
 
 func (w watched) Create(name string) (vfs.File, error) { return w.wrap(w.FS.Create(name)) }
+func (w watched) CreateDirect(name string) (vfs.File, error) {
+	return w.wrap(w.FS.CreateDirect(name))
+}
 func (w watched) OpenRW(name string) (vfs.File, error) { return w.wrap(w.FS.OpenRW(name)) }
 
 func (w watched) SyncDir(dir string) error { return w.check(w.FS.SyncDir(dir)) }

@@ -16,13 +16,13 @@ type nowhere struct{ vfs.FS }
 
 type nowhereFile struct{ vfs.File }
 
-func (nowhere) Create(string) (vfs.File, error) { return nowhereFile{}, nil }
-func (nowhere) Rename(_, _ string) error        { return nil }
-func (nowhere) Remove(string) error             { return nil }
-func (nowhere) SyncDir(string) error            { return nil }
+func (nowhere) CreateDirect(string) (vfs.File, error) { return nowhereFile{}, nil }
+func (nowhere) Rename(_, _ string) error              { return nil }
+func (nowhere) Remove(string) error                   { return nil }
+func (nowhere) SyncDir(string) error                  { return nil }
 
 func (nowhereFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
-func (nowhereFile) WriteVec([][]byte, int64) error         { return nil }
+func (nowhereFile) Truncate(int64) error                   { return nil }
 func (nowhereFile) Sync() error                            { return nil }
 func (nowhereFile) Close() error                           { return nil }
 
@@ -52,7 +52,7 @@ func shapes() []shape {
 const benchBytes = 64 << 20
 
 func fill(b *testing.B, fs vfs.FS, name string, s shape, from flow.Pos) int64 {
-	w, err := Create(fs, name, Options{Compress: s.compress, Stable: true, Store: testStore})
+	w, err := Create(fs, name, Options{Compress: s.compress, Store: testStore})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -210,11 +210,11 @@ func (b *breaking) step() error {
 	return nil
 }
 
-func (b *breaking) Create(name string) (vfs.File, error) {
+func (b *breaking) CreateDirect(name string) (vfs.File, error) {
 	if err := b.step(); err != nil {
 		return nil, err
 	}
-	f, err := b.FS.Create(name)
+	f, err := b.FS.CreateDirect(name)
 	return breakingFile{f, b}, err
 }
 

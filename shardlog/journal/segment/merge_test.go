@@ -28,7 +28,7 @@ func TestMerge(t *testing.T) {
 				continue
 			}
 			name := fmt.Sprintf("%d.seg", i)
-			write(t, fs, name, Options{Store: testStore, Stable: true, Compress: rapid.Bool().Draw(t, "compress")}, frames)
+			write(t, fs, name, Options{Store: testStore, Compress: rapid.Bool().Draw(t, "compress")}, frames)
 			in = append(in, open(t, fs, name))
 			all = append(all, frames...)
 		}

@@ -50,7 +50,6 @@ type Options struct {
 	Class    uint8  // the retention class: the engine's number, kept as it is
 	Compress bool   // store blocks compressed where that saves at least an eighth
 	Store    uint64 // the log that the segment belongs to
-	Stable   bool   // payloads given to Add stay as they are until Finish or Abort: large ones need no copy
 }
 
 // Meta is what a segment holds as a whole.

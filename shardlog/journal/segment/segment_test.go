@@ -157,7 +157,7 @@ func metaOfFrames(name string, o Options, frames []Frame) Meta {
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fs := newFS()
-		o := Options{Class: rapid.Byte().Draw(t, "class"), Compress: rapid.Bool().Draw(t, "compress"), Stable: rapid.Bool().Draw(t, "stable"), Store: testStore}
+		o := Options{Class: rapid.Byte().Draw(t, "class"), Compress: rapid.Bool().Draw(t, "compress"), Store: testStore}
 		frames := drawFrames(t, "in", 1, maxPos-MaxCount)
 		m := write(t, fs, "a.seg", o, frames)
 		if len(frames) == 0 {

@@ -15,10 +15,9 @@ import (
 
 const (
 	writeSize  = 1 << 20 // bytes per write to the file, at least
-	flushSize  = 4 << 20 // bytes after which the disk is told to begin
 	keepBuffer = 4 << 20 // a larger buffer, grown by a huge frame, is not kept
 	sampleSize = 8 << 10
-	shareSize  = 4 << 10 // a payload of this size is not copied, when it need not be
+	joinSize   = 4 << 10 // the checksum of a payload of this size is joined, not made anew
 )
 
 // ErrOrder is Add's answer to a frame that is not after the one before.
@@ -32,25 +31,15 @@ type Writer struct {
 	opts Options
 	err  error // the first failure; nothing is written after it
 
-	out     []byte // what is not written yet: whole blocks, then the open one
-	cuts    []cut  // payloads that belong between the bytes of out
-	cut     int    // bytes of all cuts
-	off     int64  // of the first byte not written yet
-	flushed int64  // up to here the disk was told to begin
-	start   int    // of the open block in what is not written
-	open    block  // what is known of the open block; frames 0: there is none
-	blocks  []block
-	vec     [][]byte
-	power   powers
+	out    []byte // what is not written yet: whole blocks, then the open one. vfs.Aligned
+	off    int64  // of the first byte not written yet
+	start  int    // of the open block in out
+	open   block  // what is known of the open block; frames 0: there is none
+	blocks []block
+	power  powers
 
 	zip  *zstd.Encoder
 	zbuf []byte
-}
-
-// cut is a payload that lies where the caller has it: it follows out[:at].
-type cut struct {
-	at      int
-	payload []byte
 }
 
 // Create begins the segment that will be called name once Finish returns.
@@ -66,18 +55,19 @@ func Create(fs vfs.FS, name string, o Options) (*Writer, error) {
 		}
 		w.zip = zip
 	}
-	file, err := fs.Create(name + TempSuffix)
+	// Nobody reads a segment for as long as the engine remembers its records,
+	// so its bytes would only push others out of the system's cache.
+	file, err := fs.CreateDirect(name + TempSuffix)
 	if err != nil {
 		return nil, fmt.Errorf("create segment %s: %w", name, err)
 	}
 	w.file = file
-	w.out = make([]byte, 0, writeSize+blockSize)
+	w.out = vfs.Aligned(writeSize + blockSize)
 	return w, nil
 }
 
 // Add appends a frame, which must be of the same shard as the one before and
-// after it, or of a higher shard; else ErrOrder. The payload is copied unless
-// Options.Stable promises that it stays as it is; its Sum is taken on trust.
+// after it, or of a higher shard; else ErrOrder. Its Sum is taken on trust.
 func (w *Writer) Add(f Frame) error {
 	if w.err != nil {
 		return w.err
@@ -90,7 +80,7 @@ func (w *Writer) Add(f Frame) error {
 		return fmt.Errorf("segment %s: shard %d position %d after shard %d position %d: %w", w.path, f.Shard, f.Pos, last, at, ErrOrder)
 	}
 	size := frameHeader + len(f.Payload)
-	if w.open.frames > 0 && (f.Shard != w.open.shard || w.pending()-w.start+size > blockSize) {
+	if w.open.frames > 0 && (f.Shard != w.open.shard || len(w.out)-w.start+size > blockSize) {
 		if err := w.seal(); err != nil {
 			return err
 		}
@@ -103,30 +93,26 @@ func (w *Writer) Add(f Frame) error {
 	b.minTime, b.maxTime = min(b.minTime, f.Time), max(b.maxTime, f.Time)
 	b.records += uint32(f.Count)
 	b.frames++
-	if w.zip != nil {
-		w.out = append(appendHeader(w.out, &f), f.Payload...)
-		return nil
-	}
+	w.room(size)
 	at := len(w.out)
-	w.out = appendHeader(w.out, &f)
-	b.sum = crc32.Update(b.sum, castagnoli, w.out[at:])
-	if len(f.Payload) < shareSize {
-		w.out = append(w.out, f.Payload...)
-		b.sum = crc32.Update(b.sum, castagnoli, f.Payload)
-		return nil
+	w.out = append(appendHeader(w.out, &f), f.Payload...)
+	switch {
+	case w.zip != nil: // seal sums up what it stores
+	case len(f.Payload) < joinSize:
+		b.sum = crc32.Update(b.sum, castagnoli, w.out[at:])
+	default:
+		b.sum = crc32.Update(b.sum, castagnoli, w.out[at:at+frameHeader])
+		b.sum = w.power.join(b.sum, f.Sum, len(f.Payload))
 	}
-	b.sum = w.power.join(b.sum, f.Sum, len(f.Payload))
-	if !w.opts.Stable {
-		w.out = append(w.out, f.Payload...)
-		return nil
-	}
-	w.cuts = append(w.cuts, cut{len(w.out), f.Payload})
-	w.cut += len(f.Payload)
 	return nil
 }
 
-// pending is how many bytes are not written yet.
-func (w *Writer) pending() int { return len(w.out) + w.cut }
+// room makes room for n more bytes in out.
+func (w *Writer) room(n int) {
+	if need := len(w.out) + n; need > cap(w.out) {
+		w.out = append(vfs.Aligned(max(need, 2*cap(w.out))), w.out...)
+	}
+}
 
 // tip is the shard and the position of the last record added.
 func (w *Writer) tip() (shardlog.Shard, flow.Pos) {
@@ -143,13 +129,11 @@ func (w *Writer) tip() (shardlog.Shard, flow.Pos) {
 func (w *Writer) seal() error {
 	b := w.open
 	w.open = block{}
-	n := w.pending() - w.start
-	b.raw, b.codec = uint32(n), plain
-	if w.zip == nil {
-		return w.push(b, n)
-	}
-	// A writer that compresses has no cuts: start is a place in out.
 	raw := w.out[w.start:]
+	b.raw, b.codec = uint32(len(raw)), plain
+	if w.zip == nil {
+		return w.push(b, len(raw))
+	}
 	if w.shrinks(raw) {
 		w.zbuf = w.zip.EncodeAll(raw, w.zbuf[:0])
 		if worth(len(w.zbuf), len(raw)) {
@@ -169,7 +153,7 @@ func (w *Writer) seal() error {
 func (w *Writer) push(b block, n int) error {
 	b.off, b.stored = w.off+int64(w.start), uint32(n)
 	w.blocks = append(w.blocks, b)
-	w.start = w.pending()
+	w.start = len(w.out)
 	if w.start < writeSize {
 		return nil
 	}
@@ -208,42 +192,25 @@ func (w *Writer) copyBlock(b block, stored []byte) error {
 			return err
 		}
 	}
+	w.room(len(stored))
 	w.out = append(w.out, stored...)
 	return w.push(b, len(stored))
 }
 
+// flush writes the whole sectors of out, and keeps the rest for the next.
 func (w *Writer) flush() error {
-	n := w.pending()
-	if n == 0 {
-		return nil
-	}
-	w.vec = w.vec[:0]
-	at := 0
-	for _, c := range w.cuts {
-		w.vec = append(w.vec, w.out[at:c.at], c.payload)
-		at = c.at
-	}
-	w.vec = append(w.vec, w.out[at:])
-	if err := w.file.WriteVec(w.vec, w.off); err != nil {
+	n := len(w.out) &^ (vfs.Sector - 1)
+	if _, err := w.file.WriteAt(w.out[:n], w.off); err != nil {
 		w.err = fmt.Errorf("write segment %s at offset %d: %w", w.path, w.off, err)
 		return w.err
 	}
-	clear(w.vec)
-	clear(w.cuts)
-	w.off += int64(n)
-	w.start, w.out, w.cuts, w.cut = 0, w.out[:0], w.cuts[:0], 0
+	rest := w.out[n:]
 	if cap(w.out) > keepBuffer {
-		w.out = make([]byte, 0, writeSize+blockSize)
+		w.out = vfs.Aligned(writeSize + blockSize)
 	}
-	// One sync of all at the end would keep the disk to itself for long, and
-	// the journal's small syncs waiting behind it.
-	if w.off-w.flushed >= flushSize {
-		if err := w.file.Flush(w.flushed, w.off-w.flushed); err != nil {
-			w.err = fmt.Errorf("write segment %s: %w", w.path, err)
-			return w.err
-		}
-		w.flushed = w.off
-	}
+	w.out = append(w.out[:0], rest...)
+	w.off += int64(n)
+	w.start -= n
 	return nil
 }
 
@@ -276,22 +243,32 @@ func (w *Writer) finish() (size int64, err error) {
 	if len(w.blocks) > (maxFooter-headSize)/entrySize {
 		return 0, fmt.Errorf("%d blocks are too many", len(w.blocks))
 	}
-	at := w.off + int64(w.pending())
+	at := w.off + int64(len(w.out))
 	sum, from := uint32(0), len(w.out)
 	w.out = appendHead(w.out, head{class: w.opts.Class, store: w.opts.Store}, w.blocks)
 	for i := range w.blocks {
+		w.room(entrySize)
 		w.out = appendEntry(w.out, &w.blocks[i])
 		if len(w.out) >= writeSize {
-			sum, from = crc32.Update(sum, castagnoli, w.out[from:]), 0
+			sum = crc32.Update(sum, castagnoli, w.out[from:])
 			if err := w.flush(); err != nil {
 				return 0, err
 			}
+			from = len(w.out)
 		}
 	}
 	sum = crc32.Update(sum, castagnoli, w.out[from:])
+	w.room(trailerSize + vfs.Sector)
 	w.out = appendTrailer(w.out, at, headSize+entrySize*len(w.blocks), sum)
+	size = w.off + int64(len(w.out))
+	w.out = append(w.out, make([]byte, -len(w.out)&(vfs.Sector-1))...)
 	if err := w.flush(); err != nil {
 		return 0, err
+	}
+	if w.off > size {
+		if err := w.file.Truncate(size); err != nil {
+			return 0, err
+		}
 	}
 	if err := w.file.Sync(); err != nil {
 		return 0, err
@@ -303,8 +280,8 @@ func (w *Writer) finish() (size int64, err error) {
 	if err := w.fs.Rename(w.path+TempSuffix, w.path); err != nil {
 		return 0, err
 	}
-	w.file, w.out, w.cuts, w.zbuf, w.zip = nil, nil, nil, nil, nil
-	return w.off, w.fs.SyncDir(path.Dir(w.path))
+	w.file, w.out, w.zbuf, w.zip = nil, nil, nil, nil
+	return size, w.fs.SyncDir(path.Dir(w.path))
 }
 
 // Abort gives up and removes what was written. After Finish it does nothing.
@@ -315,7 +292,7 @@ func (w *Writer) Abort() {
 	// The file is worthless: neither error says anything that matters.
 	_ = w.file.Close()
 	_ = w.fs.Remove(w.path + TempSuffix)
-	w.file, w.out, w.cuts, w.zbuf, w.zip = nil, nil, nil, nil, nil
+	w.file, w.out, w.zbuf, w.zip = nil, nil, nil, nil
 	if w.err == nil {
 		w.err = fmt.Errorf("segment %s: %w", w.path, ErrClosed)
 	}

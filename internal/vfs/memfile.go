@@ -50,7 +50,7 @@ type memFile struct {
 	node   *memNode
 	name   string
 	write  bool
-	direct bool // made by CreateDirect
+	direct bool // takes whole sectors only
 	closed atomic.Bool
 }
 
@@ -82,6 +82,9 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.check("read", false, off); err != nil {
 		return 0, err
 	}
+	if f.direct && !sectors(p, off) {
+		return 0, pathError("read", f.name, syscall.EINVAL)
+	}
 	n := f.node
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -97,6 +100,11 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 		return got, io.EOF
 	}
 	return got, nil
+}
+
+// sectors tells whether p at off is what direct reading and writing take.
+func sectors(p []byte, off int64) bool {
+	return (int64(uintptr(unsafe.Pointer(unsafe.SliceData(p))))|int64(len(p))|off)%Sector == 0
 }
 
 // read fills p, which lies within the file. n.mu is held.
@@ -121,7 +129,7 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.check("write", true, off); err != nil {
 		return 0, err
 	}
-	if f.direct && (int64(uintptr(unsafe.Pointer(unsafe.SliceData(p))))|int64(len(p))|off)%Sector != 0 {
+	if f.direct && !sectors(p, off) {
 		return 0, pathError("write", f.name, syscall.EINVAL)
 	}
 	f.node.lock()

@@ -22,7 +22,8 @@ type epoch struct {
 	live   int64 // bytes charged to the arena
 	state  *state
 
-	refs atomic.Int64 // one until it is sealed, one per pin
+	sealed atomic.Bool  // its records are in segments
+	refs   atomic.Int64 // one while readers may find it, one per pin
 }
 
 func newEpoch(a *arena, first flow.Pos) *epoch {

@@ -155,6 +155,7 @@ func (s *sealer) seal(e *epoch, stop <-chan struct{}) error {
 // on finding them in memory until it is wanted for newer ones: those that
 // follow the tip by a few seconds never touch a segment.
 func (s *sealer) release(e *epoch) {
+	e.sealed.Store(true)
 	s.j.arena.credit(e.live)
 	s.mu.Lock()
 	s.warm = append(s.warm, e)

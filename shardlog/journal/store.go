@@ -28,6 +28,7 @@ type store struct {
 	dir   string
 	cache *segment.Cache
 	list  atomic.Pointer[[]segment.Meta] // by first position; replaced, never changed
+	reads atomic.Uint64                  // how often readers came
 
 	mu    sync.Mutex
 	open  map[string]*list.Element
@@ -125,6 +126,7 @@ func moved(err error) bool {
 
 // read adds to r what segments hold of the shard before the position to.
 func (st *store) read(id shardlog.Shard, r *run, to flow.Pos) error {
+	st.reads.Add(1)
 	for try := 0; ; try++ {
 		err := st.pass(id, r, to)
 		if err == nil || !moved(err) || try == tries {

@@ -30,6 +30,7 @@ type tidier struct {
 
 	punched map[shardlog.Shard]bool // given back as far as the segments of now go
 	lsn     uint64                  // at the last look, to tell whether appends are coming in
+	reads   uint64                  // and whether segments are being read
 }
 
 func (t *tidier) poke() {
@@ -140,7 +141,7 @@ func (t *tidier) punch() error {
 	for _, s := range j.table.all() {
 		s.mu.Lock()
 		// While an epoch may still be on its way into a segment, wait.
-		if s.dropped && len(s.mem) == 0 {
+		if s.dropped && !slices.ContainsFunc(s.mem, func(p piece) bool { return !p.epoch.sealed.Load() }) {
 			dropped[s.id] = true
 			if !t.punched[s.id] {
 				fresh[s.id] = true
@@ -183,9 +184,9 @@ func tier(bytes int64) int {
 func (t *tidier) pick() []segment.Meta {
 	j := t.j
 	all := j.store.all()
-	lsn := j.next.Load()
-	busy := lsn != t.lsn || j.sealer.behind() > 0
-	t.lsn = lsn
+	lsn, reads := j.next.Load(), j.store.reads.Load()
+	busy := lsn != t.lsn || reads != t.reads || j.sealer.behind() > 0
+	t.lsn, t.reads = lsn, reads
 	if busy && len(all) < crowded {
 		return nil
 	}

@@ -16,13 +16,13 @@ import (
 type Cache struct {
 	bytes int // most to hold
 	ids   atomic.Uint64
-	bufs  sync.Pool // of *[]byte: stored bytes on their way through the decoder
 	dec   func() (*zstd.Decoder, error)
 
 	mu     sync.Mutex
 	used   int
 	blocks map[blockID]*list.Element
-	order  list.List // of *cached, most recently used first
+	busy   map[blockID]chan struct{} // blocks being read: closed when that is over
+	order  list.List                 // of *cached, most recently used first
 }
 
 type blockID struct {
@@ -44,7 +44,7 @@ func NewCache(bytes int) *Cache {
 	return &Cache{
 		bytes:  bytes,
 		blocks: make(map[blockID]*list.Element),
-		bufs:   sync.Pool{New: func() any { return new([]byte) }},
+		busy:   make(map[blockID]chan struct{}),
 		dec: sync.OnceValues(func() (*zstd.Decoder, error) {
 			return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true),
 				zstd.WithDecoderMaxMemory(frameHeader+MaxPayload))
@@ -61,6 +61,29 @@ func (c *Cache) get(id blockID) []byte {
 	}
 	c.order.MoveToFront(e)
 	return e.Value.(*cached).raw
+}
+
+// enter makes the caller the one that reads a block, until leave; or waits for
+// the one that does, and is false.
+func (c *Cache) enter(id blockID) bool {
+	c.mu.Lock()
+	over := c.busy[id]
+	if over == nil {
+		c.busy[id] = make(chan struct{})
+	}
+	c.mu.Unlock()
+	if over != nil {
+		<-over
+	}
+	return over == nil
+}
+
+func (c *Cache) leave(id blockID) {
+	c.mu.Lock()
+	over := c.busy[id]
+	delete(c.busy, id)
+	c.mu.Unlock()
+	close(over)
 }
 
 func (c *Cache) put(id blockID, raw []byte) {

@@ -53,8 +53,8 @@ func get(t tb, fs vfs.FS, name string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := make([]byte, n)
-	if err := readAt(f, name, b, 0); err != nil {
+	b, _, err := readAt(f, name, nil, int(n), 0)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return b

@@ -38,7 +38,7 @@ func OpenWith(fs vfs.FS, name string, c *Cache) (*Segment, error) {
 	if c == nil {
 		c = NewCache(0)
 	}
-	file, err := fs.Open(name)
+	file, err := fs.OpenDirect(name)
 	if err != nil {
 		return nil, fmt.Errorf("open segment %s: %w", name, err)
 	}
@@ -58,16 +58,16 @@ func (s *Segment) load() error {
 	if size < trailerSize {
 		return corrupt(s.path, size, flawed(0, "file ends before it has a trailer"))
 	}
-	var end [trailerSize]byte
-	if err := readAt(s.file, s.path, end[:], size-trailerSize); err != nil {
+	end, _, err := readAt(s.file, s.path, nil, trailerSize, size-trailerSize)
+	if err != nil {
 		return err
 	}
-	off, n, sum, bad := decodeTrailer(end[:], size)
+	off, n, sum, bad := decodeTrailer(end, size)
 	if bad != nil {
 		return corrupt(s.path, size-trailerSize, bad)
 	}
-	footer := make([]byte, n)
-	if err := readAt(s.file, s.path, footer, off); err != nil {
+	footer, _, err := readAt(s.file, s.path, nil, n, off)
+	if err != nil {
 		return err
 	}
 	if s.head, s.blocks, bad = decodeFooter(footer, off, sum); bad != nil {
@@ -138,21 +138,30 @@ func (s *Segment) Read(shard shardlog.Shard, from flow.Pos, visit func(Frame) (m
 		return err
 	}
 	defer s.release()
-	for i := find(s.blocks, shard, from); i < len(s.blocks) && s.blocks[i].shard == shard; i++ {
-		rest, err := s.block(i)
+	// A reader that goes on from block to block gets more of them at a time.
+	ahead := 0
+	for i := find(s.blocks, shard, from); i < len(s.blocks) && s.blocks[i].shard == shard; {
+		run, err := s.run(i, ahead)
 		if err != nil {
 			return err
 		}
-		for len(rest) > 0 {
-			var f Frame
-			f, rest = firstFrame(rest, shard)
-			if f.Last() >= from && !visit(f) {
-				return nil
+		for _, rest := range run {
+			for len(rest) > 0 {
+				var f Frame
+				f, rest = firstFrame(rest, shard)
+				if f.Last() >= from && !visit(f) {
+					return nil
+				}
 			}
 		}
+		i += len(run)
+		ahead = min(2*ahead+blockSize, aheadSize)
 	}
 	return nil
 }
+
+// aheadSize is how much of a shard is read at once, at most.
+const aheadSize = 1 << 20
 
 // Seek returns the position of the shard's first record whose time is at or
 // after t (Unix milliseconds); false when there is none.
@@ -181,33 +190,57 @@ func (s *Segment) Seek(shard shardlog.Shard, t int64) (flow.Pos, bool, error) {
 	return 0, false, nil
 }
 
-// block returns the raw bytes of block i, checked: from the cache, or from the
-// file by one read.
+// block returns the raw bytes of block i, checked.
 func (s *Segment) block(i int) ([]byte, error) {
-	id, b := blockID{s.id, i}, &s.blocks[i]
-	if raw := s.cache.get(id); raw != nil {
-		return raw, nil
-	}
-	var stored []byte
-	if b.codec == plain {
-		stored = make([]byte, b.stored)
-	} else {
-		buf := s.cache.bufs.Get().(*[]byte)
-		defer s.cache.bufs.Put(buf)
-		if cap(*buf) < int(b.stored) {
-			*buf = make([]byte, b.stored)
-		}
-		stored = (*buf)[:b.stored]
-	}
-	if err := readAt(s.file, s.path, stored, b.off); err != nil {
-		return nil, err
-	}
-	raw, err := s.decode(nil, stored, b)
+	run, err := s.run(i, 0)
 	if err != nil {
 		return nil, err
 	}
-	s.cache.put(id, raw)
-	return raw, nil
+	return run[0], nil
+}
+
+// run returns the raw bytes of block i, checked, and of those after it that
+// one read of at most ahead bytes brings: from the cache, or from the file.
+func (s *Segment) run(i, ahead int) ([][]byte, error) {
+	id := blockID{s.id, i}
+	for {
+		if raw := s.cache.get(id); raw != nil {
+			return [][]byte{raw}, nil
+		}
+		// Readers of one shard are often at the same place: one of them reads.
+		if s.cache.enter(id) {
+			defer s.cache.leave(id)
+			break
+		}
+	}
+	b := &s.blocks[i]
+	n, end := int(b.stored), i+1
+	for ; end < len(s.blocks); end++ {
+		x := &s.blocks[end]
+		if x.shard != b.shard || x.off != b.off+int64(n) || n+int(x.stored) > ahead {
+			break
+		}
+		n += int(x.stored)
+	}
+	stored, _, err := readAt(s.file, s.path, nil, n, b.off)
+	if err != nil {
+		return nil, err
+	}
+	run := make([][]byte, 0, end-i)
+	for k := i; k < end; k++ {
+		x := &s.blocks[k]
+		raw, err := s.decode(nil, stored[:x.stored:x.stored], x)
+		if err != nil {
+			if k > i {
+				break // it is for whoever comes to it
+			}
+			return nil, err
+		}
+		stored = stored[x.stored:]
+		run = append(run, raw)
+		s.cache.put(blockID{s.id, k}, raw)
+	}
+	return run, nil
 }
 
 // decode checks a block's stored bytes and returns the raw ones: the same

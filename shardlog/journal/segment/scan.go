@@ -9,6 +9,7 @@ import "fmt"
 type scan struct {
 	s   *Segment
 	buf []byte // what the file holds from off on
+	mem []byte // where buf lies
 	off int64
 	raw []byte
 }
@@ -27,14 +28,11 @@ func (c *scan) stored(i int) ([]byte, error) {
 		for j := i + 1; j < len(c.s.blocks) && n+int64(c.s.blocks[j].stored) <= scanSize; j++ {
 			n += int64(c.s.blocks[j].stored)
 		}
-		if int64(cap(c.buf)) < n {
-			c.buf = make([]byte, max(n, scanSize))
-		}
-		c.buf, c.off, at = c.buf[:n], b.off, 0
-		if err := readAt(c.s.file, c.s.path, c.buf, c.off); err != nil {
-			c.buf = c.buf[:0]
+		var err error
+		if c.buf, c.mem, err = readAt(c.s.file, c.s.path, c.mem, int(n), b.off); err != nil {
 			return nil, err
 		}
+		c.off, at = b.off, 0
 	}
 	return c.buf[at : at+int64(b.stored)], nil
 }

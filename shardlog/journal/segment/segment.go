@@ -103,15 +103,23 @@ func corrupt(name string, base int64, f *flaw) error {
 	return fmt.Errorf("segment %s at offset %d: %s: %w", name, base+f.at, f.what, shardlog.ErrCorrupt)
 }
 
-// readAt fills p from off. A file that ends too early is corrupt.
-func readAt(f vfs.File, name string, p []byte, off int64) error {
-	n, err := f.ReadAt(p, off)
+// readAt returns the n bytes at off, in buf if it has the room and in new
+// memory else, and the memory that they lie in. A file that ends too early is
+// corrupt.
+func readAt(f vfs.File, name string, buf []byte, n int, off int64) (got, mem []byte, err error) {
+	from := off &^ (vfs.Sector - 1)
+	skip := int(off - from)
+	if need := skip + n + vfs.Sector; cap(buf) < need {
+		buf = vfs.Aligned(need)
+	}
+	buf = buf[:(skip+n+vfs.Sector-1)&^(vfs.Sector-1)]
+	m, err := f.ReadAt(buf, from)
 	switch {
-	case n == len(p):
-		return nil
+	case m >= skip+n:
+		return buf[skip : skip+n : skip+n], buf, nil
 	case atEnd(err):
-		return corrupt(name, off, flawed(int64(n), "file ends %d bytes too early", len(p)-n))
+		return nil, buf, corrupt(name, off, flawed(int64(max(m-skip, 0)), "file ends %d bytes too early", skip+n-m))
 	default:
-		return fmt.Errorf("read segment %s at offset %d: %w", name, off, err)
+		return nil, buf, fmt.Errorf("read segment %s at offset %d: %w", name, off, err)
 	}
 }

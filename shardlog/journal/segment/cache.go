@@ -18,6 +18,8 @@ type Cache struct {
 	ids   atomic.Uint64
 	dec   func() (*zstd.Decoder, error)
 
+	fetches atomic.Int64 // going on ahead of readers
+
 	mu     sync.Mutex
 	used   int
 	blocks map[blockID]*list.Element
@@ -52,41 +54,75 @@ func NewCache(bytes int) *Cache {
 	}
 }
 
-func (c *Cache) get(id blockID) []byte {
+// claim returns block i if it is there. Else it makes the caller the one that
+// reads it and those after it, up to end, that are not there either: n of
+// them, to be settled. While somebody else reads block i n is 0, and over is
+// closed when that is done.
+func (c *Cache) claim(segment uint64, i, end int) (raw []byte, over <-chan struct{}, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.blocks[id]
-	if e == nil {
-		return nil
+	if e := c.blocks[blockID{segment, i}]; e != nil {
+		c.order.MoveToFront(e)
+		return e.Value.(*cached).raw, nil, 0
 	}
-	c.order.MoveToFront(e)
-	return e.Value.(*cached).raw
+	if over := c.busy[blockID{segment, i}]; over != nil {
+		return nil, over, 0
+	}
+	done := make(chan struct{})
+	for ; i+n < end && !c.known(blockID{segment, i + n}); n++ {
+		c.busy[blockID{segment, i + n}] = done
+	}
+	return nil, nil, n
 }
 
-// enter makes the caller the one that reads a block, until leave; or waits for
-// the one that does, and is false.
-func (c *Cache) enter(id blockID) bool {
+func (c *Cache) known(id blockID) bool { return c.blocks[id] != nil || c.busy[id] != nil }
+
+// settle ends a claim, whatever came of it.
+func (c *Cache) settle(segment uint64, i, n int) {
+	if n == 0 {
+		return
+	}
 	c.mu.Lock()
-	over := c.busy[id]
-	if over == nil {
-		c.busy[id] = make(chan struct{})
+	done := c.busy[blockID{segment, i}]
+	for k := range n {
+		delete(c.busy, blockID{segment, i + k})
 	}
 	c.mu.Unlock()
-	if over != nil {
-		<-over
+	close(done)
+}
+
+// missing returns the first block of [i, end) that is not there and that
+// nobody reads, or -1. It is -1 as well for a cache too small to read ahead.
+func (c *Cache) missing(segment uint64, i, end int) int {
+	if c.bytes < 2*mostAhead*aheadSize {
+		return -1
 	}
-	return over == nil
-}
-
-func (c *Cache) leave(id blockID) {
 	c.mu.Lock()
-	over := c.busy[id]
-	delete(c.busy, id)
-	c.mu.Unlock()
-	close(over)
+	defer c.mu.Unlock()
+	for ; i < end; i++ {
+		if !c.known(blockID{segment, i}) {
+			return i
+		}
+	}
+	return -1
 }
 
-func (c *Cache) put(id blockID, raw []byte) {
+// mostAhead is how many reads ahead go on at a time.
+const mostAhead = 8
+
+// begin asks whether one more may, until end.
+func (c *Cache) begin() bool {
+	if c.fetches.Add(1) <= mostAhead {
+		return true
+	}
+	c.fetches.Add(-1)
+	return false
+}
+
+func (c *Cache) end() { c.fetches.Add(-1) }
+
+func (c *Cache) put(segment uint64, i int, raw []byte) {
+	id := blockID{segment, i}
 	size := len(raw) + cachedOverhead
 	if size > c.bytes {
 		return

@@ -138,30 +138,23 @@ func (s *Segment) Read(shard shardlog.Shard, from flow.Pos, visit func(Frame) (m
 		return err
 	}
 	defer s.release()
-	// A reader that goes on from block to block gets more of them at a time.
-	ahead := 0
-	for i := find(s.blocks, shard, from); i < len(s.blocks) && s.blocks[i].shard == shard; {
-		run, err := s.run(i, ahead)
+	for i := find(s.blocks, shard, from); i < len(s.blocks) && s.blocks[i].shard == shard; i++ {
+		rest, err := s.block(i)
 		if err != nil {
 			return err
 		}
-		for _, rest := range run {
-			for len(rest) > 0 {
-				var f Frame
-				f, rest = firstFrame(rest, shard)
-				if f.Last() >= from && !visit(f) {
-					return nil
-				}
+		for len(rest) > 0 {
+			var f Frame
+			f, rest = firstFrame(rest, shard)
+			if f.Last() >= from && !visit(f) {
+				return nil
 			}
 		}
-		i += len(run)
-		ahead = min(2*ahead+blockSize, aheadSize)
+		// Who goes on to the next block will go on to more.
+		s.ahead(shard, i+1)
 	}
 	return nil
 }
-
-// aheadSize is how much of a shard is read at once, at most.
-const aheadSize = 1 << 20
 
 // Seek returns the position of the shard's first record whose time is at or
 // after t (Unix milliseconds); false when there is none.
@@ -190,57 +183,79 @@ func (s *Segment) Seek(shard shardlog.Shard, t int64) (flow.Pos, bool, error) {
 	return 0, false, nil
 }
 
-// block returns the raw bytes of block i, checked.
+// block returns the raw bytes of block i, checked: from the cache, or from the
+// file.
 func (s *Segment) block(i int) ([]byte, error) {
-	run, err := s.run(i, 0)
-	if err != nil {
-		return nil, err
+	for {
+		raw, over, n := s.cache.claim(s.id, i, i+1)
+		switch {
+		case raw != nil:
+			return raw, nil
+		case n > 0:
+			return s.fetch(i, n)
+		}
+		<-over // somebody reads it already
 	}
-	return run[0], nil
 }
 
-// run returns the raw bytes of block i, checked, and of those after it that
-// one read of at most ahead bytes brings: from the cache, or from the file.
-func (s *Segment) run(i, ahead int) ([][]byte, error) {
-	id := blockID{s.id, i}
-	for {
-		if raw := s.cache.get(id); raw != nil {
-			return [][]byte{raw}, nil
+// aheadSize is how much of a shard is read at once for a reader who goes
+// through it, and how far before the reader.
+const aheadSize = 1 << 20
+
+// ahead has the blocks of the shard read that a reader who is at block i will
+// come to. There may be no such block.
+func (s *Segment) ahead(shard shardlog.Shard, i int) {
+	far := s.reach(shard, i, aheadSize)
+	far = s.reach(shard, far, 1) // one more, to begin before it is needed
+	if at := s.cache.missing(s.id, i, far); at >= 0 && s.cache.begin() {
+		_, _, n := s.cache.claim(s.id, at, s.reach(shard, at, aheadSize))
+		if n == 0 || s.acquire() != nil {
+			s.cache.settle(s.id, at, n)
+			s.cache.end()
+			return
 		}
-		// Readers of one shard are often at the same place: one of them reads.
-		if s.cache.enter(id) {
-			defer s.cache.leave(id)
+		go func() {
+			defer s.release()
+			defer s.cache.end()
+			_, _ = s.fetch(at, n) // what is wrong is for whoever comes to it
+		}()
+	}
+}
+
+// reach returns the end of the shard's blocks that follow each other from i on
+// and have at most so many bytes together; of one block at least, if i is one.
+func (s *Segment) reach(shard shardlog.Shard, i, bytes int) int {
+	end := i
+	for n := 0; end < len(s.blocks) && s.blocks[end].shard == shard; end++ {
+		if n += int(s.blocks[end].stored); end > i && n > bytes {
 			break
 		}
 	}
-	b := &s.blocks[i]
-	n, end := int(b.stored), i+1
-	for ; end < len(s.blocks); end++ {
-		x := &s.blocks[end]
-		if x.shard != b.shard || x.off != b.off+int64(n) || n+int(x.stored) > ahead {
-			break
-		}
-		n += int(x.stored)
-	}
-	stored, _, err := readAt(s.file, s.path, nil, n, b.off)
+	return end
+}
+
+// fetch reads n blocks from i on, which the caller has claimed, and returns the
+// raw bytes of the first.
+func (s *Segment) fetch(i, n int) (first []byte, err error) {
+	defer s.cache.settle(s.id, i, n)
+	at, end := s.blocks[i].off, s.blocks[i+n-1].off+int64(s.blocks[i+n-1].stored)
+	stored, _, err := readAt(s.file, s.path, nil, int(end-at), at)
 	if err != nil {
 		return nil, err
 	}
-	run := make([][]byte, 0, end-i)
-	for k := i; k < end; k++ {
-		x := &s.blocks[k]
-		raw, err := s.decode(nil, stored[:x.stored:x.stored], x)
+	for k := i; k < i+n; k++ {
+		b := &s.blocks[k]
+		from := b.off - at
+		raw, err := s.decode(nil, stored[from:from+int64(b.stored):from+int64(b.stored)], b)
 		if err != nil {
-			if k > i {
-				break // it is for whoever comes to it
-			}
-			return nil, err
+			return first, err
 		}
-		stored = stored[x.stored:]
-		run = append(run, raw)
-		s.cache.put(blockID{s.id, k}, raw)
+		if k == i {
+			first = raw
+		}
+		s.cache.put(s.id, k, raw)
 	}
-	return run, nil
+	return first, nil
 }
 
 // decode checks a block's stored bytes and returns the raw ones: the same

@@ -380,21 +380,26 @@ func TestConcurrentReadAndClose(t *testing.T) {
 func TestCache(t *testing.T) {
 	c := NewCache(3 * (100 + cachedOverhead))
 	for i := range 3 {
-		c.put(blockID{1, i}, make([]byte, 100))
+		c.put(1, i, make([]byte, 100))
 	}
-	c.get(blockID{1, 0})
-	c.put(blockID{2, 9}, make([]byte, 100))
-	c.put(blockID{2, 10}, make([]byte, 10_000)) // larger than the cache: not kept
-	c.put(blockID{2, 9}, make([]byte, 100))     // again
+	cached := func(segment uint64, i int) bool {
+		raw, _, n := c.claim(segment, i, i+1)
+		c.settle(segment, i, n)
+		return raw != nil
+	}
+	cached(1, 0)
+	c.put(2, 9, make([]byte, 100))
+	c.put(2, 10, make([]byte, 10_000)) // larger than the cache: not kept
+	c.put(2, 9, make([]byte, 100))     // again
 	var have []bool
 	for _, id := range []blockID{{1, 0}, {1, 1}, {1, 2}, {2, 9}, {2, 10}} {
-		have = append(have, c.get(id) != nil)
+		have = append(have, cached(id.segment, id.index))
 	}
 	if !slices.Equal(have, []bool{true, false, true, true, false}) {
 		t.Error(have)
 	}
 	c.forget(1)
-	if c.get(blockID{1, 0}) != nil || c.get(blockID{2, 9}) == nil || c.used != 100+cachedOverhead {
+	if cached(1, 0) || !cached(2, 9) || c.used != 100+cachedOverhead {
 		t.Error("forget let go of the wrong blocks")
 	}
 }

@@ -35,9 +35,11 @@ import (
 
 // Every operation has its cases in testdata: a good call, each constraint of
 // its request broken, each state that forbids it, each limit passed. They are
-// played as a client would, through the gate, in JSON and in CBOR, and the
-// format is in testdata/README.md.
+// played as a client would, through the gate, in JSON and in CBOR, and what goes
+// well is held against the AWS SDK (see snapshots). The format is in
+// testdata/README.md.
 func TestCases(t *testing.T) {
+	sdk := newSnapshots(t)
 	for _, op := range New(nil).Ops {
 		t.Run(op.Name, func(t *testing.T) {
 			file := caseFile(op.Name)
@@ -50,19 +52,21 @@ func TestCases(t *testing.T) {
 				t.Fatalf("%s: %v", file, err)
 			}
 			var said strings.Builder // in faults of the operation
-			good := false
-			for _, format := range []wire.Format{wire.JSON, wire.CBOR} {
-				for _, a := range play(t, file, steps, format) {
-					if a.op != op.Name {
-						continue
-					}
-					good = good || a.status == http.StatusOK
-					fmt.Fprintln(&said, placesOf(a.message))
+			var good []answer
+			for _, a := range play(t, file, steps, wire.JSON) {
+				if a.op != op.Name {
+					continue
+				}
+				fmt.Fprintln(&said, placesOf(a.message))
+				if a.status == http.StatusOK {
+					good = append(good, a)
 				}
 			}
-			if !good {
+			play(t, file, steps, wire.CBOR)
+			if good == nil {
 				t.Errorf("%s: no good call", file)
 			}
+			sdk.holds(t, &op, good)
 			for _, c := range op.Request.Constraints() {
 				if want := "at '" + c.Path + "' failed to satisfy constraint: " + c.Text; !strings.Contains(said.String(), want) {
 					t.Errorf("%s: nothing breaks %s: %s", file, c.Path, c.Text)
@@ -70,6 +74,7 @@ func TestCases(t *testing.T) {
 			}
 		})
 	}
+	sdk.end(t)
 }
 
 // placesOf writes N for the places in the paths of a message.
@@ -158,6 +163,7 @@ type player struct {
 	file    string
 	format  wire.Format
 	gate    *gate.Gate
+	skip    bool // until the next server: this is not for the format
 	end     func()
 	vars    map[string]string
 	held    *holder
@@ -189,10 +195,14 @@ func (p *player) begin(limits string) {
 }
 
 func (p *player) step(s *step) {
+	if p.skip && s.verb != "server" {
+		return
+	}
 	switch s.verb {
 	case "server":
 		p.end()
 		p.begin(s.arg)
+		p.skip = s.arg == "json" && p.format != wire.JSON
 	case "sleep":
 		d, err := time.ParseDuration(s.arg)
 		if err != nil {

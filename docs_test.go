@@ -15,13 +15,19 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	nested, err := tree("test/conformance/go") // a module of its own
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, nested...)
 	tests := map[string]bool{}
 	for _, f := range files {
 		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(f.text, -1) {
 			tests[m[1]] = true
 		}
 	}
-	for _, doc := range []string{"README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/differences.md", "docs/dependencies.md"} {
+	docs := []string{"README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/differences.md", "docs/dependencies.md"}
+	for _, doc := range append(docs, clientPages(t)...) {
 		text, err := os.ReadFile(doc)
 		if err != nil {
 			t.Fatal(err)
@@ -63,6 +69,40 @@ func TestDependenciesAreExplained(t *testing.T) {
 		}
 		if used && !strings.Contains(string(text), "| "+m[1]+" |") {
 			t.Errorf("%s is used, and docs/dependencies.md does not say why", m[1])
+		}
+	}
+}
+
+func clientPages(t *testing.T) []string {
+	t.Helper()
+	pages, err := filepath.Glob("docs/clients/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+// What a page says of how to configure a client is what the test of that client
+// does: a block of code after <!-- from FILE --> stands in that file, whatever
+// the indent.
+func TestClientPages(t *testing.T) {
+	flush := func(text string) string { return regexp.MustCompile(`(?m)^[ \t]+`).ReplaceAllString(text, "") }
+	for _, page := range clientPages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := regexp.MustCompile("(?s)<!-- from (\\S+) -->\n```\\w*\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+		if len(blocks) == 0 {
+			t.Errorf("%s has no block that says where it is from", page)
+		}
+		for _, b := range blocks {
+			source, err := os.ReadFile(b[1])
+			if err != nil {
+				t.Errorf("%s: %v", page, err)
+			} else if !strings.Contains(flush(string(source)), flush(b[2])) {
+				t.Errorf("%s has a block that is not in %s:\n%s", page, b[1], b[2])
+			}
 		}
 	}
 }

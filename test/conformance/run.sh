@@ -78,11 +78,19 @@ java_session() {
   java -Djavax.net.ssl.trustStore="$work/trust.p12" -Djavax.net.ssl.trustStorePassword=changeit \
     -cp "$cache/java/target/classes:$(cat "$cache/java/classpath.txt")" Session "$1"
 }
+kpl_classes() {
+  mkdir -p "$cache/kpl" && cp -r kpl/. "$cache/kpl/"
+  for version in current v0; do
+    (cd "$cache/kpl/$version" && mvn -q -B compile dependency:build-classpath -Dmdep.outputFile=classpath.txt)
+  done
+}
+kpl() { KPL_MAIN=$2 KPL_CLASSPATH="$cache/kpl/$1/target/classes:$(cat "$cache/kpl/$1/classpath.txt")" go_tests TestKPL; }
 go_tests() { (cd go && go test -count=1 -run "$1" .); }
 
 client "install boto3 1.44.5, awscli 1.46.2" python
 client "install @aws-sdk/client-kinesis 3.1143.0" js
 client "install software.amazon.awssdk:kinesis 2.40.3" java_classes
+client "install KPL 1.1.1 and 0.15.12" kpl_classes
 client "boto3, JSON, HTTP/1.1" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTP"
 client "boto3, JSON, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTPS"
 client "JavaScript v3, JSON, h2c" bash -c "cd '$cache/js' && node session.mjs '$THALWEG_HTTP'"
@@ -93,6 +101,8 @@ export AWS_CA_BUNDLE=$CA_FILE
 client "Go v2, JSON, plain and TLS" go_tests TestGoSDK
 client "Go v2, STS and CloudWatch" go_tests TestAround
 client "bare wire: 2 encodings x 4 transports" go_tests TestWire
+client "KPL 1.1.1, TLS verified, a split" kpl current Current
+client "KPL 0.15.12, STS, a split" kpl v0 V0
 unset AWS_CA_BUNDLE
 client "README, AWS CLI and boto3" env PATH="$cache/venv/bin:$work:$PATH" bash readme.sh "$root/README.md"
 

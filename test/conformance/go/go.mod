@@ -24,5 +24,8 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/signin v1.12.3 // indirect
 	github.com/aws/aws-sdk-go-v2/service/sso v1.39.3 // indirect
 	github.com/aws/aws-sdk-go-v2/service/ssooidc v1.44.3 // indirect
+	github.com/thalweg/thalweg v0.0.0-00010101000000-000000000000
 	github.com/x448/float16 v0.8.4 // indirect
 )
+
+replace github.com/thalweg/thalweg => ../../..

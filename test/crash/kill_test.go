@@ -4,7 +4,8 @@
 // the sequence number that were answered, in order per partition key through
 // every reshard; each acknowledged change of a stream happened, and each other
 // one wholly or not at all; no stream is stuck between states; iterators minted
-// before the kill still work.
+// before the kill still work. And the control plane is linearizable for many
+// clients at once, across kills as well.
 package crash
 
 import (

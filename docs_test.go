@@ -2,6 +2,7 @@ package thalweg_test
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -43,6 +44,53 @@ func TestDocs(t *testing.T) {
 		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(text), -1) {
 			if !tests[name] {
 				t.Errorf("%s points at %s, and there is no such test", doc, name)
+			}
+		}
+	}
+}
+
+// Each difference from AWS names the tests that show it, by package and name,
+// or the script of the whole program; and they are there.
+func TestDifferencesAreShown(t *testing.T) {
+	files, err := tree(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{} // by folder and name
+	for _, f := range files {
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(f.text, -1) {
+			tests[path.Dir(f.path)+" "+m[1]] = true
+		}
+	}
+	text, err := os.ReadFile("docs/differences.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| (.*) \|$`).FindAllStringSubmatch(string(text), -1)
+	if len(rows) < 20 {
+		t.Errorf("%d rows", len(rows))
+	}
+	for _, row := range rows {
+		cells := strings.Split(row[1], " | ")
+		if cells[0] == "what" {
+			continue
+		}
+		if len(cells) != 5 {
+			t.Errorf("%s: %d cells", cells[0], len(cells))
+			continue
+		}
+		for _, shown := range strings.Split(cells[4], "; ") {
+			if script, ok := strings.CutPrefix(strings.Trim(shown, "`"), "test/script/"); ok {
+				if _, err := os.Stat("test/script/" + script); err != nil {
+					t.Errorf("%s: %v", cells[0], err)
+				}
+				continue
+			}
+			folder, names, _ := strings.Cut(shown, ": ")
+			for _, name := range strings.Split(names, ", ") {
+				if !tests[strings.Trim(folder, "`")+" "+strings.Trim(name, "`")] {
+					t.Errorf("%s: %s has no test %s", cells[0], folder, name)
+				}
 			}
 		}
 	}

@@ -172,14 +172,14 @@ type player struct {
 }
 
 // begin starts a new server, with AWS's limits or without.
-func (p *player) begin(limits string) {
+func (p *player) begin(server string) {
 	c := catalog.New()
 	log, err := journal.Open(p.Context(), journal.Config{FS: vfs.NewMem(1 << 30), Dir: "/data", Machine: c, SegmentBytes: 16 << 20})
 	if err != nil {
 		p.Fatal(err)
 	}
 	c.Attach(heldLog{log})
-	s, err := stream.New(stream.Config{Log: heldLog{log}, Catalog: c, Limits: limits == "limits"})
+	s, err := stream.New(stream.Config{Log: heldLog{log}, Catalog: c, Limits: strings.Contains(server, "limits")})
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func (p *player) step(s *step) {
 	case "server":
 		p.end()
 		p.begin(s.arg)
-		p.skip = s.arg == "json" && p.format != wire.JSON
+		p.skip = strings.Contains(s.arg, "json") && p.format != wire.JSON
 	case "sleep":
 		d, err := time.ParseDuration(s.arg)
 		if err != nil {
@@ -284,6 +284,9 @@ func (p *player) send(ctx context.Context, s *step) answer {
 		fault, _ := a.body.(m)
 		a.kind, _ = fault["__type"].(string)
 		a.message, _ = fault["message"].(string)
+		if text, ok := fault["Message"].(string); ok { // of a SerializationException
+			a.message = text
+		}
 	}
 	return a
 }

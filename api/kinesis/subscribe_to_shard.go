@@ -14,7 +14,9 @@ import (
 )
 
 // SubscribeToShard pushes a shard's records to a consumer as they land, for up
-// to five minutes, as events in the caller's own format. An event holds at most
+// to five minutes, as events in the caller's own format. (AWS has no events in
+// CBOR, and nobody asks for them: the Java SDK v2, whose other operations are in
+// CBOR, asks for this one in JSON.) An event holds at most
 // 1 MiB of records, or a single larger one; one without records comes when
 // there were none for four seconds. At the end of a closed shard, and only
 // there, the continuation is absent and the children are named; then the stream

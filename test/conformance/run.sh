@@ -67,16 +67,16 @@ python() {
     cp boto3/requirements.txt "$cache/venv/requirements.txt"
   fi
 }
-js() { mkdir -p "$cache/js" && cp js/package.json js/session.mjs "$cache/js/" && (cd "$cache/js" && npm install --silent --no-audit --no-fund); }
+js() { mkdir -p "$cache/js" && cp js/package.json js/*.mjs "$cache/js/" && (cd "$cache/js" && npm install --silent --no-audit --no-fund); }
 java_classes() {
   mkdir -p "$cache/java" && cp -r java/pom.xml java/src "$cache/java/"
   (cd "$cache/java" && mvn -q -B compile dependency:build-classpath -Dmdep.outputFile=classpath.txt)
   rm -f "$work/trust.p12"
   keytool -importcert -noprompt -alias thalweg -file "$CA_FILE" -keystore "$work/trust.p12" -storetype PKCS12 -storepass changeit
 }
-java_session() {
+java_client() {
   java -Djavax.net.ssl.trustStore="$work/trust.p12" -Djavax.net.ssl.trustStorePassword=changeit \
-    -cp "$cache/java/target/classes:$(cat "$cache/java/classpath.txt")" Session "$1"
+    -cp "$cache/java/target/classes:$(cat "$cache/java/classpath.txt")" "$1" "$2"
 }
 kpl_classes() {
   mkdir -p "$cache/kpl" && cp -r kpl/. "$cache/kpl/"
@@ -95,17 +95,24 @@ client "boto3, JSON, HTTP/1.1" "$cache/venv/bin/python" boto3/session.py "$THALW
 client "boto3, JSON, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTPS"
 client "JavaScript v3, JSON, h2c" bash -c "cd '$cache/js' && node session.mjs '$THALWEG_HTTP'"
 client "JavaScript v3, JSON, HTTP/2, TLS" bash -c "cd '$cache/js' && node session.mjs '$THALWEG_HTTPS'"
-client "Java v2 async, CBOR, h2c" java_session "$THALWEG_HTTP"
-client "Java v2 async, CBOR, HTTP/2, TLS" java_session "$THALWEG_HTTPS"
+client "Java v2 async, CBOR, h2c" java_client Session "$THALWEG_HTTP"
+client "Java v2 async, CBOR, HTTP/2, TLS" java_client Session "$THALWEG_HTTPS"
 export AWS_CA_BUNDLE=$CA_FILE
 client "Go v2, JSON, plain and TLS" go_tests TestGoSDK
+client "fan-out: Go v2, plain and TLS" go_tests TestGoFanOut
 client "Go v2, STS and CloudWatch" go_tests TestAround
 client "bare wire: 2 encodings x 4 transports" go_tests TestWire
 client "KPL 1.1.1, TLS verified, a split" kpl current Current
 client "KPL 0.15.12, STS, a split" kpl v0 V0
 unset AWS_CA_BUNDLE
+client "fan-out: boto3, HTTP/1.1" "$cache/venv/bin/python" boto3/fanout.py "$THALWEG_HTTP"
+client "fan-out: boto3, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/fanout.py "$THALWEG_HTTPS"
+client "fan-out: JavaScript v3, h2c" bash -c "cd '$cache/js' && node fanout.mjs '$THALWEG_HTTP'"
+client "fan-out: JavaScript v3, HTTP/2, TLS" bash -c "cd '$cache/js' && node fanout.mjs '$THALWEG_HTTPS'"
+client "fan-out: Java v2 async, CBOR, h2c" java_client FanOut "$THALWEG_HTTP"
+client "fan-out: Java v2 async, CBOR, HTTP/2, TLS" java_client FanOut "$THALWEG_HTTPS"
 client "README, AWS CLI and boto3" env PATH="$cache/venv/bin:$work:$PATH" bash readme.sh "$root/README.md"
 
 echo
-if [ "$failed" = 0 ]; then echo "conformance: every client ran the whole session"; else echo "conformance: FAILED"; fi
+if [ "$failed" = 0 ]; then echo "conformance: every client ran its sessions to their end"; else echo "conformance: FAILED"; fi
 exit "$failed"

@@ -185,6 +185,48 @@ func TestOnDemandGrows(t *testing.T) {
 	})
 }
 
+// Traffic that more than doubles at once may be throttled (AWS, "On-demand mode
+// features and use cases"), but not for long: shards are doubled by what they
+// took until they take everything, in steps that readers see whole.
+func TestOnDemandCatchesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, true)
+		r := ref("od")
+		f.must(f.Create(t.Context(), r, CreateSpec{Mode: OnDemand}))
+		f.mem.discard = true
+		done := make(chan error)
+		ctx, stop := contextWithStop(t)
+		go func() { done <- f.Run(ctx) }()
+		recs := make([]PutRecord, 64)
+		var counts []int
+		began, refused := time.Now(), time.Duration(-1) // when a record was last refused
+		for i := 0; time.Since(began) < 5*time.Minute; i++ {
+			for j := range recs {
+				recs[j] = PutRecord{Key: "k", Hash: evenStart(uint32(j), 64).add(Hash{uint64(i), 0}), Explicit: true, Size: 12 * writeBytes / 64 / 10}
+			}
+			f.must(f.Put(t.Context(), r, recs, func(int, []byte) error { return nil }))
+			for j := range recs {
+				if recs[j].Err != nil {
+					refused = time.Since(began)
+				}
+			}
+			if n := f.describe(r).OpenShards; len(counts) == 0 || counts[len(counts)-1] != n {
+				counts = append(counts, n)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		checkShards(t, f.describe(r).Shards)
+		if refused < 0 || refused > 2*time.Minute {
+			t.Errorf("12 MiB/s on 4 shards: a record was last refused after %v", refused)
+		}
+		if !slices.Equal(counts, []int{4, 8, 16, 32}) {
+			t.Errorf("open shards: %v", counts)
+		}
+		stop()
+		f.must(<-done)
+	})
+}
+
 func TestLoad(t *testing.T) {
 	var l load
 	l.add(500, 10<<20)

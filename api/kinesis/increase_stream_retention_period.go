@@ -11,7 +11,7 @@ import (
 // accepts, and so do we: Terraform sends it.
 
 type retentionPeriodRequest struct {
-	RetentionPeriodHours *int `aws:"required"`
+	RetentionPeriodHours *int `aws:"required,min=1"`
 	target
 }
 

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,8 +167,8 @@ type player struct {
 	skip    bool // until the next server: this is not for the format
 	end     func()
 	vars    map[string]string
-	held    *holder
-	done    chan struct{} // closed when the call under way meanwhile has returned
+	held    *holder        // the calls under way meanwhile, since the last then
+	away    sync.WaitGroup // counts them
 	answers []answer
 }
 
@@ -210,17 +211,16 @@ func (p *player) step(s *step) {
 		}
 		time.Sleep(d)
 	case "meanwhile":
-		p.held = &holder{gate: make(chan struct{})}
-		p.done = make(chan struct{})
-		ctx := context.WithValue(p.Context(), holder{}, p.held)
-		go func() { // it uses nothing of p that the steps until then change
-			defer close(p.done)
-			p.send(ctx, s)
-		}()
+		if p.held == nil {
+			p.held = &holder{gate: make(chan struct{})}
+		}
+		ctx := context.WithValue(p.Context(), holderKey{}, &held{on: p.held})
+		p.away.Go(func() { p.send(ctx, s) }) // it uses nothing of p that the steps until then change
 		synctest.Wait()
 	case "then":
 		close(p.held.gate)
-		<-p.done
+		p.away.Wait()
+		p.held = nil
 	case "call":
 		for i := range s.times {
 			p.vars["{#}"] = strconv.Itoa(i + 1)
@@ -501,21 +501,25 @@ func (p *player) differ(at string, want, got any) string {
 	return ""
 }
 
-// holder stops a call before the second step that it takes in the log: the
-// first says what shall be, and the second makes it so. It is the key of
-// itself in a context.
-type holder struct {
-	gate  chan struct{}
+// holder stops calls before the second step that each takes in the log: the
+// first says what shall be, and the second makes it so.
+type holder struct{ gate chan struct{} }
+
+// held is one of the calls, in its context under holderKey.
+type held struct {
+	on    *holder
 	steps int
 }
+
+type holderKey struct{}
 
 // heldLog is a log whose steps of the control plane can be held.
 type heldLog struct{ shardlog.Log }
 
 func (heldLog) hold(ctx context.Context) {
-	if h, _ := ctx.Value(holder{}).(*holder); h != nil {
+	if h, _ := ctx.Value(holderKey{}).(*held); h != nil {
 		if h.steps++; h.steps == 2 {
-			<-h.gate
+			<-h.on.gate
 		}
 	}
 }

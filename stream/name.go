@@ -19,7 +19,21 @@ type Ref struct {
 
 // ARN returns the Amazon resource name of the stream.
 func (r Ref) ARN() string {
-	return "arn:aws:kinesis:" + r.Region + ":" + r.Account + ":stream/" + r.Name
+	return "arn:" + partition(r.Region) + ":kinesis:" + r.Region + ":" + r.Account + ":stream/" + r.Name
+}
+
+// partition is the part of AWS that a region belongs to, by the start of the
+// region's name. (botocore's partitions.json)
+func partition(region string) string {
+	for _, p := range [...]struct{ start, partition string }{
+		{"cn-", "aws-cn"}, {"us-gov-", "aws-us-gov"}, {"us-iso-", "aws-iso"}, {"us-isob-", "aws-iso-b"},
+		{"eu-isoe-", "aws-iso-e"}, {"us-isof-", "aws-iso-f"}, {"eusc-", "aws-eusc"},
+	} {
+		if strings.HasPrefix(region, p.start) {
+			return p.partition
+		}
+	}
+	return "aws"
 }
 
 // prefix starts the catalog names of all the owner's streams. Neither accounts

@@ -71,13 +71,25 @@ func checkCover(t failing, shards []ShardInfo) {
 }
 
 // Any run of splits and merges, with crashes in between at any step, keeps
-// what clients rely on, and loses no record.
+// what clients rely on, and loses no record. What was listed at some moment can
+// be listed again.
 func TestReshardModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newFixture(t, false)
 		r := f.create("s", rapid.IntRange(1, 4).Draw(rt, "shards"))
 		want := make(map[string]bool)
+		list := func(as Moment) (shown string, at Moment) {
+			shards, at, err := f.Shards(r, Filter{AsOf: as})
+			f.must(err)
+			for _, s := range shards {
+				shown += fmt.Sprint(s.ID, s.Start, s.End, s.Parent, s.First, s.Last, s.Closed, "\n")
+			}
+			return shown, at
+		}
+		listed := make(map[Moment]string)
 		for step := range rapid.IntRange(1, 12).Draw(rt, "steps") {
+			shown, at := list(Moment{})
+			listed[at] = shown
 			info := f.describe(r)
 			var open []ShardInfo
 			for _, s := range info.Shards {
@@ -129,6 +141,11 @@ func TestReshardModel(t *testing.T) {
 			data := fmt.Sprint("b", step)
 			f.put(r, data, data)
 			want[data] = true
+		}
+		for at, want := range listed {
+			if got, _ := list(at); got != want {
+				rt.Errorf("as of %+v:\n%snot\n%s", at, got, want)
+			}
 		}
 		info := f.describe(r)
 		checkShards(rt, info.Shards)

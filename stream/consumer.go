@@ -79,8 +79,8 @@ func (v *view) consumer(d catalog.Doc) (Consumer, error) {
 // NotFound, InUse (the name is taken, or the stream is neither ACTIVE nor
 // UPDATING), Limit, Invalid.
 func (s *Streams) Register(ctx context.Context, ref Ref, name string, tags map[string]string) (Consumer, error) {
-	if len(tags) > maxTags {
-		return Consumer{}, fault.New(fault.Invalid, "A consumer cannot have more than %d tags.", maxTags)
+	if err := roomForTags(ref, name, tags); err != nil {
+		return Consumer{}, err
 	}
 	for {
 		_, v, err := s.open(ref)
@@ -257,12 +257,8 @@ func (s *Streams) TagConsumer(ctx context.Context, ref Ref, name string, created
 			delete(tags, k)
 		}
 		maps.Copy(tags, set)
-		if len(tags) > maxTags {
-			return fault.New(fault.Invalid, "Failed to add tags to consumer %s of stream %s under account %s because a given consumer "+
-				"cannot have more than %d tags associated with it.", name, ref.Name, ref.Account, maxTags)
-		}
 		d.Tags = tags
-		return nil
+		return roomForTags(ref, name, tags)
 	})
 }
 

@@ -133,11 +133,8 @@ func (spec *CreateSpec) document(ref Ref) (doc streamDoc, shards int, err error)
 	if err := checkHours(doc.Hours); err != nil {
 		return doc, 0, err
 	}
-	if len(doc.Tags) > maxTags {
-		return doc, 0, fault.New(fault.Invalid, "A stream cannot have more than %d tags.", maxTags)
-	}
 	doc.NextShard = uint32(shards)
-	return doc, shards, nil
+	return doc, shards, roomForTags(ref, "", doc.Tags)
 }
 
 // newID makes up a stream's id, in the form that AWS gives its own: 20 letters

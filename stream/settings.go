@@ -19,12 +19,8 @@ func (s *Streams) Tag(ctx context.Context, ref Ref, set map[string]string, remov
 			delete(tags, k)
 		}
 		maps.Copy(tags, set)
-		if len(tags) > maxTags {
-			return fault.New(fault.Invalid, "Failed to add tags to stream %s under account %s because a given stream "+
-				"cannot have more than %d tags associated with it.", ref.Name, ref.Account, maxTags)
-		}
 		d.Tags = tags
-		return nil
+		return roomForTags(ref, "", tags)
 	})
 }
 

@@ -27,6 +27,20 @@ func CheckTags(ref Ref, verb string, texts ...string) error {
 	return nil
 }
 
+// roomForTags checks that the tags of a stream, or of a consumer of it, are not
+// too many.
+func roomForTags(ref Ref, consumer string, tags map[string]string) error {
+	if len(tags) <= maxTags {
+		return nil
+	}
+	kind, name := "stream", ref.Name
+	if consumer != "" {
+		kind, name = "consumer", consumer+" of stream "+ref.Name
+	}
+	return fault.New(fault.Invalid, "Failed to add tags to %s %s under account %s because a given %s cannot have more than %d tags associated with it.",
+		kind, name, ref.Account, kind, maxTags)
+}
+
 // tagRune tells whether a tag may contain r. Colons are allowed since tags of
 // other AWS services, such as aws:cloudformation:stack-name, have them.
 func tagRune(r rune) bool {

@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/aws/aws-sdk-go-v2 v1.47.7
-	github.com/aws/aws-sdk-go-v2/service/kinesis v1.6.0
+	github.com/aws/aws-sdk-go-v2/service/kinesis v1.56.11
 	github.com/awslabs/kinesis-aggregation/go/v2 v2.0.0-20241004223953-c2774b1ab29b
 	github.com/golang/protobuf v1.5.2
 	github.com/segmentio/asm v1.2.1

@@ -40,6 +40,9 @@ func (a *Auth) Issue(s Session) Credentials {
 
 // open reads a token that Issue made. ok is false for any other.
 func (a *Auth) open(token string) (s Session, c Credentials, ok bool) {
+	if token == "" {
+		return s, c, false
+	}
 	raw, err := base64.StdEncoding.DecodeString(token)
 	if err != nil || len(raw) < sha256.Size {
 		return s, c, false

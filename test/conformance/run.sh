@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the conformance session with every client, against one server started
-# with nothing but a port and a folder. A missing tool is a failure.
+# with nothing but a port and a folder, and without AWS's limits. A missing tool
+# is a failure.
 set -euo pipefail
 cd "$(dirname "$0")"
 here=$PWD
@@ -10,8 +11,9 @@ work=$(mktemp -d)
 mkdir -p "$cache"
 server=
 
+stop() { [ -z "$server" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }; }
 finish() {
-  [ -z "$server" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
+  stop
   rm -rf "$work"
 }
 trap finish EXIT
@@ -35,17 +37,23 @@ need curl curl
 (cd "$root" && go build -o "$work/thalweg" ./cmd/thalweg)
 
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=testtest AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
-"$work/thalweg" serve --listen 127.0.0.1:0 --data "$work/data" --limits off >"$work/ready" 2>"$work/log" &
-server=$!
-for _ in $(seq 100); do
-  grep -q ready "$work/ready" && break
-  kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
-  sleep 0.1
-done
-THALWEG_HTTP=$(grep -o 'http://[0-9.:]*' "$work/ready")
-export THALWEG_HTTP THALWEG_HTTPS="https://localhost:${THALWEG_HTTP##*:}"
-CA_FILE=$(find "$work/data" -name ca.pem)
-export CA_FILE NODE_EXTRA_CA_CERTS=$CA_FILE
+# serve LIMITS: starts a server, in place of the one there was.
+serve() {
+  stop
+  : >"$work/ready"
+  "$work/thalweg" serve --listen 127.0.0.1:0 --data "$work/data-$1" --limits "$1" >"$work/ready" 2>"$work/log" &
+  server=$!
+  for _ in $(seq 100); do
+    grep -q ready "$work/ready" && break
+    kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
+    sleep 0.1
+  done
+  THALWEG_HTTP=$(grep -o 'http://[0-9.:]*' "$work/ready")
+  export THALWEG_HTTP THALWEG_HTTPS="https://localhost:${THALWEG_HTTP##*:}"
+  CA_FILE=$(find "$work/data-$1" -name ca.pem)
+  export CA_FILE NODE_EXTRA_CA_CERTS=$CA_FILE
+}
+serve off
 
 table=$work/table
 failed=0
@@ -102,8 +110,6 @@ client "Go v2, JSON, plain and TLS" go_tests TestGoSDK
 client "fan-out: Go v2, plain and TLS" go_tests TestGoFanOut
 client "Go v2, STS and CloudWatch" go_tests TestAround
 client "bare wire: 2 encodings x 4 transports" go_tests TestWire
-client "KPL 1.1.1, TLS verified, a split" kpl current Current
-client "KPL 0.15.12, STS, a split" kpl v0 V0
 unset AWS_CA_BUNDLE
 client "fan-out: boto3, HTTP/1.1" "$cache/venv/bin/python" boto3/fanout.py "$THALWEG_HTTP"
 client "fan-out: boto3, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/fanout.py "$THALWEG_HTTPS"
@@ -111,6 +117,9 @@ client "fan-out: JavaScript v3, h2c" bash -c "cd '$cache/js' && node fanout.mjs 
 client "fan-out: JavaScript v3, HTTP/2, TLS" bash -c "cd '$cache/js' && node fanout.mjs '$THALWEG_HTTPS'"
 client "fan-out: Java v2 async, CBOR, h2c" java_client FanOut "$THALWEG_HTTP"
 client "fan-out: Java v2 async, CBOR, HTTP/2, TLS" java_client FanOut "$THALWEG_HTTPS"
+serve aws
+client "KPL 1.1.1, TLS verified, limits, a split" kpl current Current
+client "KPL 0.15.12, STS, limits, a split" kpl v0 V0
 client "README, AWS CLI and boto3" env PATH="$cache/venv/bin:$work:$PATH" bash readme.sh "$root/README.md"
 
 echo

@@ -2,8 +2,14 @@ package gate
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/thalweg/thalweg/fault"
 )
@@ -139,6 +145,33 @@ func TestCompressedForm(t *testing.T) {
 		r := request("POST", "/", c.body, "Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "gzip", "Authorization", anyAuth, "X-Amz-Date", "20260304T050607Z")
 		if res, got := do(t, h.client(t, "http/1.1"), r); res.StatusCode != c.status || !strings.Contains(got, c.want) {
 			t.Errorf("%d %.300s, want %s", res.StatusCode, got, c.want)
+		}
+	}
+}
+
+// The signature is of what was sent, be it read before it is verified or after.
+func TestCompressedBodyIsSigned(t *testing.T) {
+	h := start(t, func(c *Config) {
+		c.Services = append(c.Services, oldServices()...)
+		c.Auth = Auth{Mode: Verify, Lookup: func(key string) (string, string, bool) { return "secret", "111122223333", key == "AKID" }}
+	})
+	for _, c := range []struct{ contentType, target, body, want string }{
+		{"application/x-www-form-urlencoded", "", "Action=Echo&Version=2010-08-01&Name=a", "<Account>111122223333</Account>"},
+		{"application/x-amz-json-1.0", "Old_2010.Echo", `{"Name":"a"}`, `"Account":"111122223333"`},
+	} {
+		body := gzipped(c.body)
+		pairs := []string{"Content-Type", c.contentType, "Content-Encoding", "gzip"}
+		if c.target != "" {
+			pairs = append(pairs, "X-Amz-Target", c.target)
+		}
+		r := request("POST", "/", body, pairs...)
+		r.Host = h.addr
+		sum := sha256.Sum256([]byte(body))
+		if err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, r, hex.EncodeToString(sum[:]), "old", "us-east-1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if res, got := do(t, h.client(t, "http/1.1"), r); res.StatusCode != 200 || !strings.Contains(got, c.want) {
+			t.Errorf("%d %s", res.StatusCode, got)
 		}
 	}
 }

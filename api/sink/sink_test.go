@@ -265,6 +265,12 @@ func TestSessions(t *testing.T) {
 		if got := f.assume(t, root, foreign, ""); got.Code != "AccessDenied" || got.Message != "User: arn:aws:iam::111122223333:root is not authorized to perform: sts:AssumeRole on resource: "+foreign {
 			t.Errorf("another account's role: %+v", got)
 		}
+		// Who holds the only credentials there are knows all that tokens are made of.
+		auth := verifying()
+		forged := auth.Issue(gate.Session{Parent: "AKIDEXAMPLE", Account: "999988887777", ARN: "arn:aws:sts::999988887777:assumed-role/reader/me", Expires: time.Now().Add(time.Hour)})
+		if got := f.whoami(t, aws.Credentials{AccessKeyID: forged.AccessKey, SecretAccessKey: forged.Secret, SessionToken: forged.Token}); got.Code != "InvalidClientTokenId" {
+			t.Errorf("a forged session of another account: %+v", got)
+		}
 		chained := f.assume(t, s.credentials(), "arn:aws:iam::111122223333:role/writer", "")
 		if got := f.whoami(t, chained.credentials()); got.Arn != "arn:aws:sts::111122223333:assumed-role/writer/me" {
 			t.Errorf("a session's session is %+v", got)

@@ -146,6 +146,9 @@ func FuzzPutRecordsCBOR(f *testing.F) {
 	}
 	// Indefinite lengths: {_ "StreamName": "s", "PartitionKey": (_ "a", "b"), "Data": (_ h'01', h'02')}
 	f.Add([]byte("\xbf\x6aStreamName\x61s\x6cPartitionKey\x7f\x61a\x61b\xff\x64Data\x5f\x41\x01\x41\x02\xff\xff"))
+	// Empty ones: {_ "StreamName": "s", "PartitionKey": (_ ), "Data": h''}, and with ExplicitHashKey.
+	f.Add([]byte("\xbf\x6aStreamName\x61s\x6cPartitionKey\x7f\xff\x64Data\x40\xff"))
+	f.Add([]byte("\xbf\x6aStreamName\x61s\x6cPartitionKey\x61k\x6fExplicitHashKey\x7f\xff\x64Data\x40\xff"))
 	a := newAPI(nil)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		agree(t, a, wire.CBOR, body, false)

@@ -148,7 +148,9 @@ func (r *Reader) Next(n *int) bool {
 // Key reads a key of a map, which is text in every body that AWS knows.
 func (r *Reader) Key() []byte { return r.Text() }
 
-// Text reads a text string, which must be UTF-8.
+// Text reads a text string, which must be UTF-8. It is nil only when the body
+// is broken, as is what Bytes reads: to callers nil is a member that is not
+// there.
 func (r *Reader) Text() []byte {
 	t := r.chunks(MajorText)
 	if !utf8.Valid(t) {
@@ -168,6 +170,9 @@ func (r *Reader) chunks(m Major) []byte {
 	}
 	if !open {
 		return r.take(n)
+	}
+	if r.Scratch == nil {
+		r.Scratch = []byte{} // so that no chunks are text all the same
 	}
 	start := len(r.Scratch)
 	for !r.failed {

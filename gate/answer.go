@@ -81,6 +81,7 @@ const shortBody = 2 << 10
 // sendFault answers in the request's format. Error answers are short and rare
 // enough to be made anew.
 func (g *Gate) sendFault(w http.ResponseWriter, x *exchange, status int, name, message string) {
+	x.exception = name
 	format := x.call.Format
 	if format == wire.Query {
 		g.sendQueryFault(w, x, status, name, message)
@@ -142,6 +143,7 @@ func culprit(status int) string {
 
 // sendXML answers as AWS does where it cannot tell what format is wanted.
 func (g *Gate) sendXML(w http.ResponseWriter, x *exchange, status int, name, message string) {
+	x.exception = name
 	body := "<" + name + "/>\n"
 	if message != "" {
 		body = "<" + name + ">\n  <Message>" + message + "</Message>\n</" + name + ">\n"
@@ -151,6 +153,7 @@ func (g *Gate) sendXML(w http.ResponseWriter, x *exchange, status int, name, mes
 
 // sendCoral answers in the envelope that AWS keeps for plain application/json.
 func (g *Gate) sendCoral(w http.ResponseWriter, x *exchange, status int, name string) {
+	x.exception = name
 	g.send(w, x, status, plainJSON, []byte(`{"Output":{"__type":"com.amazon.coral.service#`+name+`"},"Version":"1.0"}`))
 }
 
@@ -171,6 +174,7 @@ func (g *Gate) cors(w http.ResponseWriter, r *http.Request, x *exchange) bool {
 	}
 	h["Access-Control-Max-Age"] = []string{"172800"}
 	h[headerID] = x.ids[0:1:1]
+	x.status = http.StatusOK
 	w.WriteHeader(http.StatusOK)
 	return true
 }

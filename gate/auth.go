@@ -18,8 +18,8 @@ const (
 	// AnyCredentials wants a well-formed signature and does not verify it: any
 	// credentials do. An access key id of 12 digits names the account.
 	AnyCredentials Mode = iota
-	// None wants nothing: every caller is the default account. A signature, if
-	// there is one, still names the region.
+	// None wants nothing. A signature, if there is one, is not verified and
+	// names account and region as with AnyCredentials.
 	None
 	// Verify wants a signature made with a secret that Lookup knows.
 	Verify
@@ -73,7 +73,7 @@ func (g *Gate) authenticate(r *http.Request, x *exchange, service string) error 
 			c.Account = session.Account
 			return nil
 		}
-		if g.cfg.Auth.Mode == AnyCredentials && isAccount(s.AccessKey) {
+		if isAccount(s.AccessKey) {
 			c.Account = s.AccessKey
 		}
 		return nil

@@ -147,10 +147,8 @@ func (g *Gate) stream(w http.ResponseWriter, r *http.Request, x *exchange) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(g.draining, func() { cancel(); f.hurry() })()
-	status := f.end(ctx, r, f.run(ctx))
-	if g.cfg.Observe != nil {
-		g.cfg.Observe(f.op.service.Name, f.op.name, status, time.Since(f.call.Now))
-	}
+	status, exception := f.end(ctx, r, f.run(ctx))
+	g.done(ctx, &f.call, f.op, status, exception)
 }
 
 func (f *Flow) run(ctx context.Context) (err error) {
@@ -159,9 +157,9 @@ func (f *Flow) run(ctx context.Context) (err error) {
 }
 
 // end brings the answer to its end after the operation returned err, and
-// returns the status to count it under. ctx is the operation's own, which the
-// drain ends as well as the caller.
-func (f *Flow) end(ctx context.Context, r *http.Request, err error) (status int) {
+// returns the status to count it under and the exception that was told. ctx is
+// the operation's own, which the drain ends as well as the caller.
+func (f *Flow) end(ctx context.Context, r *http.Request, err error) (status int, exception string) {
 	g := f.gate
 	if f.x != nil {
 		switch {
@@ -171,24 +169,24 @@ func (f *Flow) end(ctx context.Context, r *http.Request, err error) (status int)
 			err = errDrains
 		}
 		g.sendError(f.w, r, f.x, f.op, err)
-		status = f.x.status
+		status, exception = f.x.status, f.x.exception
 		g.release(f.x)
-		return status
+		return status, exception
 	}
 	status = http.StatusOK
 	if f.err == nil && err != nil && !gone(ctx, err) {
-		var name, message string
-		name, message, status = g.spell(ctx, &f.call, f.op, err)
+		var message string
+		exception, message, status = g.spell(ctx, &f.call, f.op, err)
 		// Names and messages are ours and short, so this cannot be too long.
-		if frame, err := wire.AppendException(nil, f.call.Format, name, message); err == nil {
+		if frame, err := wire.AppendException(nil, f.call.Format, exception, message); err == nil {
 			f.write(frame)
 		}
 	}
 	if f.err != nil || r.Context().Err() != nil {
-		return statusGone
+		return statusGone, exception
 	}
 	// The end of the body is still to be written. On HTTP/1.1 the deadline
 	// stays until the connection's next request sets its own.
 	f.control.SetWriteDeadline(time.Now().Add(f.patience()))
-	return status
+	return status, exception
 }

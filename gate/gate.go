@@ -34,6 +34,10 @@ type Call struct {
 	Target          string      // X-Amz-Target as it arrived: Kinesis_20131202.PutRecord
 	Body            []byte
 	Now             time.Time // when the request arrived
+
+	// What an operation finds out, for the log:
+	Resource string // what the call is about: the name of a stream
+	Failed   error  // what went wrong within an answer that tells of it without detail
 }
 
 // Op is an operation of a service.
@@ -95,6 +99,9 @@ type Config struct {
 	Routes map[string]http.Handler
 	Auth   Auth
 	TLS    *tls.Config // nil: no TLS on this port
+	// Logger is told of what failed on our side, with the id that the caller
+	// got, and at level debug of every request, but for those to Routes. Neither
+	// bodies nor credentials are ever in it.
 	Logger *slog.Logger
 	// Observe is told of every request to an operation, when it was answered.
 	// A caller that went away counts as status 499, as does one that was cut

@@ -67,6 +67,13 @@ func (y *toy) service() *Service {
 			{Name: "Broken", Serve: func(_ context.Context, _ *Call, dst []byte) ([]byte, error) {
 				return dst, errors.New("the disk said a secret thing")
 			}},
+			{Name: "Partly", Serve: func(_ context.Context, c *Call, dst []byte) ([]byte, error) {
+				c.Resource, c.Failed = "orders", errors.New("the disk said a secret thing")
+				return append(dst, "{}"...), nil
+			}},
+			{Name: "Full", Serve: func(_ context.Context, c *Call, dst []byte) ([]byte, error) {
+				return dst, fault.New(fault.Unavailable, "the disk is full")
+			}},
 			{Name: "Panics", Serve: func(context.Context, *Call, []byte) ([]byte, error) { panic("oh") }},
 			{Name: "Wait", Serve: func(ctx context.Context, _ *Call, dst []byte) ([]byte, error) {
 				y.entered <- struct{}{}
@@ -503,5 +510,11 @@ func TestNoAuth(t *testing.T) {
 	if res, got := do(t, h.client(t, "h2c"), request("POST", "/", `{"Name":"x"}`, "Content-Type", jsonType, "X-Amz-Target", "Toy_20260101.Echo")); res.StatusCode != 200 ||
 		got != `{"Name":"x","Account":"000000000000","Region":"us-east-1"}` {
 		t.Errorf("%d %s", res.StatusCode, got)
+	}
+	// "An access key id of 12 digits names the account", whether or not anybody
+	// looks at the signature.
+	if _, got := do(t, h.client(t, "http/1.1"), request("POST", "/", `{"Name":"x"}`, "Content-Type", jsonType, "X-Amz-Target", "Toy_20260101.Echo",
+		"Authorization", anyAuth, "X-Amz-Date", "20260304T050607Z")); got != `{"Name":"x","Account":"123456789012","Region":"eu-west-1"}` {
+		t.Error(got)
 	}
 }

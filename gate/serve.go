@@ -26,7 +26,9 @@ type exchange struct {
 	ids      [2]string // request id, extended request id
 	length   [1]string
 	op       *operation
-	status   int
+
+	status    int    // of the answer
+	exception string // in the answer, if it is one
 }
 
 // media is how a request's content type is answered.
@@ -54,6 +56,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := g.exchanges.Get().(*exchange)
 	x.call.Now = time.Now()
+	x.exception = ""
 	if g.admit(w, r, x) {
 		if x.op.stream != nil {
 			g.stream(w, r, x)
@@ -61,9 +64,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		g.serve(w, r, x, x.op)
 	}
-	if x.op != nil && g.cfg.Observe != nil {
-		g.cfg.Observe(x.op.service.Name, x.op.name, x.status, time.Since(x.call.Now))
-	}
+	g.done(r.Context(), &x.call, x.op, x.status, x.exception)
 	g.release(x)
 }
 
@@ -254,9 +255,10 @@ func gone(ctx context.Context, err error) bool {
 func (g *Gate) spell(ctx context.Context, c *Call, op *operation, err error) (name, message string, status int) {
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Kind == fault.Internal {
-		g.cfg.Logger.ErrorContext(ctx, "operation failed",
-			"target", c.Target, "request_id", c.RequestID, "account", c.Account, "error", err)
+		g.report(ctx, c, err)
 		f = fault.New(fault.Internal, "")
+	} else if f.Kind == fault.Unavailable {
+		g.report(ctx, c, err)
 	}
 	name, status = f.Code, http.StatusBadRequest
 	switch {

@@ -18,6 +18,7 @@ const (
 // be used for many reads.
 type ReadPage struct {
 	shardlog.Page             // the records; see Shard.Sequence for their numbers
+	Stream        string      // the name of the stream they are of, also when Read fails but knows it
 	Shard         ShardInfo   // the shard they are of
 	Next          string      // the iterator to read on with; "" exactly when the shard is at its end
 	Children      []ShardInfo // what the shard became; not empty exactly when Next is ""
@@ -26,7 +27,7 @@ type ReadPage struct {
 // Release lets go of the records' memory and empties the page.
 func (p *ReadPage) Release() {
 	p.Page.Release()
-	p.Shard, p.Next, p.Children = ShardInfo{}, "", nil
+	p.Stream, p.Shard, p.Next, p.Children = "", ShardInfo{}, "", nil
 }
 
 // Read fills p with records from the place that token names on: at most limit
@@ -57,6 +58,7 @@ func (s *Streams) Read(ctx context.Context, owner Owner, token string, limit int
 	if e.ref.Owner != owner {
 		return fault.New(fault.Invalid, "Invalid ShardIterator.")
 	}
+	p.Stream = e.ref.Name
 	if err := it.fresh(now); err != nil {
 		return err
 	}

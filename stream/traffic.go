@@ -44,11 +44,12 @@ type PutTraffic struct {
 }
 
 // CountPut counts one call of PutRecord (one) or PutRecords: bytes of keys and
-// data asked for, the fates of its records, and its duration.
-func (s *Streams) CountPut(ref Ref, one bool, bytes int, recs []PutRecord, took time.Duration) {
+// data asked for, the fates of its records, and its duration. It returns the
+// first record's failure that is more than a refusal for its shard's limits.
+func (s *Streams) CountPut(ref Ref, one bool, bytes int, recs []PutRecord, took time.Duration) (failed error) {
 	e := (*s.entries.Load())[ref]
 	if e == nil {
-		return
+		return nil
 	}
 	t := &e.traffic.PutMany
 	if one {
@@ -61,6 +62,8 @@ func (s *Streams) CountPut(ref Ref, one bool, bytes int, recs []PutRecord, took 
 			stored++
 		case fault.Is(err, fault.Throttled):
 			throttled++
+		case failed == nil:
+			failed = err
 		}
 	}
 	t.add(took)
@@ -74,6 +77,7 @@ func (s *Streams) CountPut(ref Ref, one bool, bytes int, recs []PutRecord, took 
 		t.Throttled.Add(int64(throttled))
 		t.OtherFails.Add(int64(len(recs) - stored - throttled))
 	}
+	return failed
 }
 
 // ConsumerTraffic is what one consumer's subscriptions have done.

@@ -53,7 +53,9 @@ func (a *api) getRecordsOp() gate.Op {
 		p := a.reads.Get().(*stream.ReadPage)
 		defer a.reads.Put(p)
 		defer p.Release()
-		if err := a.streams.Read(ctx, stream.Owner{Account: c.Account, Region: c.Region}, token, limit, p); err != nil {
+		err := a.streams.Read(ctx, stream.Owner{Account: c.Account, Region: c.Region}, token, limit, p)
+		c.Resource = p.Stream
+		if err != nil {
 			return dst, err
 		}
 		if c.Format == wire.CBOR {
@@ -80,7 +82,9 @@ func (a *api) getRecords(ctx context.Context, c *gate.Call, in *getRecordsReques
 	}
 	var p stream.ReadPage
 	defer p.Release()
-	if err := a.streams.Read(ctx, stream.Owner{Account: c.Account, Region: c.Region}, *in.ShardIterator, limit, &p); err != nil {
+	err := a.streams.Read(ctx, stream.Owner{Account: c.Account, Region: c.Region}, *in.ShardIterator, limit, &p)
+	c.Resource = p.Stream
+	if err != nil {
 		return nil, err
 	}
 	if isTrue(in.DryRun) {

@@ -61,7 +61,7 @@ func (a *api) putRecordsOp() gate.Op {
 		if err := a.put(ctx, c, p); err != nil {
 			return dst, a.putFault(op.Name, c, err)
 		}
-		a.streams.CountPut(p.ref, false, p.bytes, p.recs, time.Since(c.Now))
+		c.Failed = a.streams.CountPut(p.ref, false, p.bytes, p.recs, time.Since(c.Now))
 		if c.Format == wire.CBOR {
 			return appendResultsCBOR(dst, p.recs), nil
 		}
@@ -118,7 +118,7 @@ func (a *api) putRecords(ctx context.Context, c *gate.Call, in *putRecordsReques
 	if err != nil {
 		return nil, err
 	}
-	a.streams.CountPut(ref, false, bytes, recs, time.Since(c.Now))
+	c.Failed = a.streams.CountPut(ref, false, bytes, recs, time.Since(c.Now))
 	return putResults(recs), nil
 }
 

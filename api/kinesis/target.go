@@ -29,6 +29,7 @@ func (t *target) resolve(c *gate.Call) (stream.Ref, error) {
 func resolve(c *gate.Call, name, arn string) (stream.Ref, error) {
 	own := stream.Owner{Account: c.Account, Region: c.Region}
 	if arn == "" {
+		c.Resource = name
 		if name == "" {
 			return stream.Ref{}, fault.New(fault.Constraint,
 				"1 validation error detected: Value null at 'streamName' failed to satisfy constraint: Member must not be null")
@@ -36,6 +37,7 @@ func resolve(c *gate.Call, name, arn string) (stream.Ref, error) {
 		return stream.Ref{Owner: own, Name: name}, nil
 	}
 	ref, ok := parseARN(arn)
+	c.Resource = ref.Name
 	switch {
 	case !ok:
 		return ref, fault.New(fault.Invalid, "StreamARN %s is not the ARN of a stream.", arn)

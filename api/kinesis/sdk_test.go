@@ -19,7 +19,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/thalweg/thalweg/fault"
 	"github.com/thalweg/thalweg/gate"
@@ -51,6 +53,17 @@ func newSnapshots(t *testing.T) *snapshots {
 // holds checks an operation and answers of it that went well.
 func (s *snapshots) holds(t *testing.T, op *gate.Op, answers []answer) {
 	if op.Name == "SubscribeToShard" { // there are no snapshots of streams; test/conformance reads them
+		want, got := map[string]string{}, map[string]string{}
+		membersOf("event", reflect.TypeFor[types.SubscribeToShardEvent](), want)
+		for _, a := range answers {
+			for _, event := range a.body.(l)[1:] { // after the initial response
+				members("event", event, got)
+			}
+		}
+		delete(want, "event.Records[].EncryptionType") // absent on records that are not encrypted
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
 		return
 	}
 	var asked, known, whole any
@@ -231,6 +244,27 @@ func set(v reflect.Value) {
 		v.SetMapIndex(reflect.ValueOf("k"), reflect.ValueOf("v"))
 	case reflect.String:
 		v.SetString("s")
+	}
+}
+
+// membersOf notes the kinds of all members of an SDK's type as members does.
+func membersOf(path string, typ reflect.Type, into map[string]string) {
+	switch {
+	case typ.Kind() == reflect.Pointer:
+		membersOf(path, typ.Elem(), into)
+	case typ == reflect.TypeFor[time.Time](), typ.Kind() == reflect.Int32, typ.Kind() == reflect.Int64:
+		into[path] = "float64"
+	case typ == reflect.TypeFor[[]byte](), typ.Kind() == reflect.String:
+		into[path] = "string"
+	case typ.Kind() == reflect.Slice:
+		into[path] = "list"
+		membersOf(path+"[]", typ.Elem(), into)
+	case typ.Kind() == reflect.Struct:
+		for i := range typ.NumField() {
+			if f := typ.Field(i); f.IsExported() {
+				membersOf(path+"."+f.Name, f.Type, into)
+			}
+		}
 	}
 }
 

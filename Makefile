@@ -1,5 +1,5 @@
 # What a change goes through before it is proposed is `make ci`.
-.PHONY: build test race lint fmt fuzz conformance crash bench ci
+.PHONY: build test race lint fmt fuzz conformance crash seeded bench ci
 
 build: ## the program, in bin/thalweg
 	CGO_ENABLED=0 go build -trimpath -o bin/thalweg ./cmd/thalweg
@@ -27,6 +27,9 @@ conformance: ## real clients in other languages against the real program
 
 crash: ## kill -9 under load, again and again
 	go test -timeout 20m ./test/crash -cycles 50
+
+seeded: ## bugs put in on purpose, each of which a test must find
+	go test -timeout 20m ./test/seeded -apply
 
 bench: ## the whole process against the floor
 	go -C bench run ./streams

@@ -27,6 +27,9 @@ func TestPutAndRead(t *testing.T) {
 		if i%10 == 0 {
 			recs[i].Explicit, recs[i].Hash = true, info.Shards[i/10%3].End
 		}
+		if i%20 == 0 {
+			recs[i].Hash = info.Shards[i/20%3].Start
+		}
 	}
 	next := 0
 	f.must(f.Put(t.Context(), r, recs, func(i int, dst []byte) error {

@@ -97,12 +97,22 @@ func TestExpire(t *testing.T) {
 		for range 50 {
 			put(j, 1, strings.Repeat("a", 1000))
 		}
+		settle(j)
+		put(j, 1, "in the segment of the last")
+		time.Sleep(30 * time.Second)
+		put(j, 1, "the last")
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		if len(j.store.all()) == 0 {
 			t.Fatal("nothing was sealed")
 		}
-		time.Sleep(25 * time.Hour)
+		// A segment stays as long as one of its records does.
+		time.Sleep(24*time.Hour - 5*time.Minute - 10*time.Second)
+		synctest.Wait()
+		if got := drain(t, j, 1, shardlog.Limit{}); len(got) != 1 || got[0] != "the last" || len(j.store.all()) != 1 {
+			t.Fatal(got, len(j.store.all()))
+		}
+		time.Sleep(time.Hour)
 		synctest.Wait()
 		names, err := fs.List("log/segments")
 		if err != nil || len(names) != 0 {

@@ -41,6 +41,8 @@ type Config struct {
 	Credentials []Credential  // who may call, with AuthVerify
 	TLSCert     string        // PEM file of a certificate chain; empty: one is made and kept in Data
 	TLSKey      string        // PEM file of its key
+	Streams     []Stream      // that are there when Ready is called
+	Pprof       string        // host:port of loopback to serve Go's profiles on; empty: nowhere
 	Logger      *slog.Logger  // nil: say nothing
 	Ready       func(*Server) // called once by Run when requests are answered
 }
@@ -55,6 +57,8 @@ type Server struct {
 	streams  *stream.Streams
 	gate     *gate.Gate
 	metrics  *metric.Registry
+
+	profiles net.Listener // nil: none
 
 	failed  chan error // what ended the log, at most once
 	serving atomic.Bool
@@ -89,8 +93,19 @@ func Open(cfg Config) (_ *Server, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
+	if err := CheckStreams(cfg.Streams); err != nil {
+		return nil, err
+	}
+	if s.profiles, err = listenProfiles(cfg.Pprof); err != nil {
+		return nil, err
+	}
 	if err := s.openLog(); err != nil {
 		return nil, err
+	}
+	for _, d := range cfg.Streams {
+		if err := s.Declare(context.Background(), d); err != nil {
+			return nil, err
+		}
 	}
 	tls, err := s.certificate()
 	if err != nil {
@@ -152,6 +167,11 @@ func logDir(data string) string { return path.Join(data, "log") }
 // close lets go of what Open took.
 func (s *Server) close() error {
 	var errs []error
+	if s.profiles != nil {
+		if err := s.profiles.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
 	if s.listener != nil {
 		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
@@ -174,6 +194,10 @@ func (s *Server) Run(ctx context.Context) error {
 	tending, stopTending := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopTending()
 
+	if s.profiles != nil {
+		defer serveProfiles(s.profiles).Close()
+		s.logger.Info("profiles", "url", "http://"+s.profiles.Addr().String()+"/debug/pprof/")
+	}
 	ended := make(chan error, 2)
 	var gated, tended sync.WaitGroup
 	gated.Go(func() { ended <- s.gate.Run(serving) })

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -30,10 +33,29 @@ type settings struct {
 	TLSCert   string `yaml:"tls-cert" default:"" help:"PEM certificate chain. Unset: one is made on first start, with its own CA"`
 	TLSKey    string `yaml:"tls-key" default:"" help:"PEM key of tls-cert"`
 	LogLevel  string `yaml:"log-level" default:"info" words:"debug|info|warn|error" help:"least severe message to log, on standard error"`
+	Pprof     string `yaml:"pprof" default:"" help:"loopback address and port to serve Go's profiles on. Unset: they are not served"`
 
 	// Credentials come from the file, or one of them from
 	// THALWEG_ACCESS_KEY_ID, THALWEG_SECRET_ACCESS_KEY and THALWEG_ACCOUNT.
 	Credentials []credential `yaml:"credentials"`
+
+	// Streams come from the file alone.
+	Streams []declaredStream `yaml:"streams"`
+}
+
+// declaredStream is a stream that is to exist, as server.Stream.
+type declaredStream struct {
+	Name           string            `yaml:"name"`
+	Shards         int               `yaml:"shards"`
+	OnDemand       bool              `yaml:"on_demand"`
+	RetentionHours int               `yaml:"retention_hours"`
+	MaxRecordKiB   int               `yaml:"max_record_kib"`
+	Tags           map[string]string `yaml:"tags"`
+	Account        string            `yaml:"account"`
+	Region         string            `yaml:"region"`
+	Metrics        []string          `yaml:"metrics"`
+	Consumers      []string          `yaml:"consumers"`
+	Limits         string            `yaml:"limits"`
 }
 
 type credential struct {
@@ -124,7 +146,7 @@ func addSettings(cmd *cobra.Command) {
 			_ = cmd.RegisterFlagCompletionFunc(r.name, cobra.FixedCompletions(r.words, cobra.ShellCompDirectiveNoFileComp))
 		}
 	}
-	cmd.Flags().String("config", "", "YAML file of these settings and of credentials [THALWEG_CONFIG]")
+	cmd.Flags().String("config", "", "YAML file of these settings, of credentials and streams [THALWEG_CONFIG]")
 }
 
 // loadSettings puts together what the file, the environment and the flags say.
@@ -165,13 +187,12 @@ func loadSettings(flags *pflag.FlagSet, env func(string) string) (settings, erro
 // readSettings reads a configuration file over s. Unknown keys are errors that
 // show their line.
 func readSettings(name string, s *settings) error {
-	f, err := os.Open(name)
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	defer f.Close()
 	read := *s
-	if err := yaml.NewDecoder(f, yaml.Strict()).Decode(&read); err != nil && err != io.EOF {
+	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&read); err != nil && err != io.EOF {
 		return fmt.Errorf("configuration %s: %s", name, yaml.FormatError(err, false, true))
 	}
 	if !reflect.ValueOf(read).IsZero() { // which a file of nothing but comments makes it
@@ -182,14 +203,40 @@ func readSettings(name string, s *settings) error {
 			return fmt.Errorf("configuration %s: %s: %w", name, r.name, err)
 		}
 	}
+	var bad *server.DeclarationError
+	if err := server.CheckStreams(s.config().Streams); errors.As(err, &bad) {
+		return fmt.Errorf("configuration %s:%d: %w", name, lineOf(text, bad), err)
+	}
 	return nil
+}
+
+// lineOf finds the line of a configuration file that a mistake is in: that of
+// the key, or of the stream when the key is missing. 0: nowhere.
+func lineOf(text []byte, bad *server.DeclarationError) int {
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return 0
+	}
+	for _, at := range []string{"$.streams[%d]." + bad.Field, "$.streams[%d]"} {
+		path, err := yaml.PathString(fmt.Sprintf(at, bad.Index))
+		if err != nil {
+			continue
+		}
+		if node, err := path.FilterFile(file); err == nil && node != nil {
+			return node.GetToken().Position.Line
+		}
+	}
+	return 0
 }
 
 // config is what package server is told.
 func (s settings) config() server.Config {
 	cfg := server.Config{
 		Listen: s.Listen, Data: s.Data, Ephemeral: s.Ephemeral, Limits: s.Limits == "aws",
-		Auth: s.Auth, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
+		Auth: s.Auth, TLSCert: s.TLSCert, TLSKey: s.TLSKey, Pprof: s.Pprof,
+	}
+	for _, d := range s.Streams {
+		cfg.Streams = append(cfg.Streams, server.Stream(d))
 	}
 	for _, c := range s.Credentials {
 		cfg.Credentials = append(cfg.Credentials, server.Credential{

@@ -159,6 +159,8 @@ func vectors() []vector {
 		{"a tag without a value", aggregated(k + entryOf(0, -1, "one", fieldOf(tagTag, fieldOf(tagTagKey, "t")))), false,
 			[]Record{rec(0, "k", "", "one", Tag{"t", ""})}},
 		{"one record alone", aggregated(k + entryOf(0, -1, "one")), false, []Record{rec(0, "k", "", "one")}},
+		{"empty keys", aggregated(fieldOf(tagPartitionKey, "") + entryOf(0, -1, "one") + entryOf(0, -1, "two")), true,
+			[]Record{rec(0, "", "", "one"), rec(1, "", "", "two")}},
 		{"no records", aggregated(k), false, nil},
 		{"keys that nobody names, and one twice", aggregated(fieldOf(tagPartitionKey, "a") + k + k + entryOf(1, -1, "one") + entryOf(2, -1, "two")), false,
 			[]Record{rec(0, "k", "", "one"), rec(1, "k", "", "two")}},

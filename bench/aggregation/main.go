@@ -60,13 +60,13 @@ func main() {
 			bytes += len(p.Data)
 		}
 		var d aggregation.Decoder
-		var e aggregation.Encoder
+		var e repacker
 		for _, c := range []struct {
 			what         string
 			ours, theirs func()
 		}{
 			{"decode", func() { unpack(&d, packed) }, func() { awsUnpack(theirs) }},
-			{"encode", func() { repack(&e, records, l.full) }, func() { awsPack(records, len(records)/len(packed)) }},
+			{"encode", func() { e.repack(records, l.full) }, func() { awsPack(records, len(records)/len(packed)) }},
 		} {
 			s := turns(*runs, *length, c.ours, c.theirs, func() { digests(packed) })
 			fmt.Fprintf(out, "%s\t%s\t%.0f\t%.0f\t%.1f\t%.0f\n", l.name, c.what, rate(bytes, s[0]), rate(bytes, s[1]), s[1]/s[0], rate(bytes, s[2]))

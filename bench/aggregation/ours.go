@@ -14,16 +14,22 @@ func pack(records []aggregation.Record, size int) (entries []aggregation.Entry) 
 	return append(entries, e.Finish(nil))
 }
 
-// repack does the same with memory that is there.
-func repack(e *aggregation.Encoder, records []aggregation.Record, size int) {
-	e.MaxSize = size
-	for _, r := range records {
-		if !e.Add(r) {
-			e.Finish(nil)
-			e.Add(r)
+// repacker does the same with memory that is there, as a producer that waits
+// for its puts can.
+type repacker struct {
+	aggregation.Encoder
+	dst []byte
+}
+
+func (r *repacker) repack(records []aggregation.Record, size int) {
+	r.MaxSize = size
+	for _, user := range records {
+		if !r.Add(user) {
+			r.dst = r.Finish(r.dst[:0]).Data
+			r.Add(user)
 		}
 	}
-	e.Finish(nil)
+	r.dst = r.Finish(r.dst[:0]).Data
 }
 
 // unpack looks at every user record.

@@ -27,6 +27,7 @@ type Flow struct {
 	call    Call
 	ids     [2]string
 	err     error // of the write that failed: nothing is sent any more
+	cut     bool  // ErrDrop comes after the next message
 
 	mu      sync.Mutex // the drain meets a write in progress
 	writing bool
@@ -75,8 +76,17 @@ func (f *Flow) Send(message []byte) error {
 	case f.err != nil:
 		return f.err
 	}
-	return f.write(message)
+	if err := f.write(message); err != nil {
+		return err
+	}
+	if f.cut {
+		f.err = ErrDrop
+	}
+	return f.err
 }
+
+// Cut has the connection dropped after the next message, as ErrDrop does.
+func (f *Flow) Cut() { f.cut = true }
 
 // write sends p and sees it off. No deadline stays on the connection: HTTP/2
 // would reset a stream that merely waits.
@@ -149,6 +159,9 @@ func (g *Gate) stream(w http.ResponseWriter, r *http.Request, x *exchange) {
 	defer context.AfterFunc(g.draining, func() { cancel(); f.hurry() })()
 	status, exception := f.end(ctx, r, f.run(ctx))
 	g.done(ctx, &f.call, f.op, status, exception)
+	if errors.Is(f.err, ErrDrop) {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 func (f *Flow) run(ctx context.Context) (err error) {

@@ -97,8 +97,12 @@ type Config struct {
 	Services []*Service
 	// Routes are exact paths for GET: /healthz, /readyz, /metrics.
 	Routes map[string]http.Handler
-	Auth   Auth
-	TLS    *tls.Config // nil: no TLS on this port
+	// Admin are exact paths, for any method, of what only callers on this
+	// machine may do, or in mode Verify those whose signature, scoped to the
+	// service AdminService, is true. Web pages may never.
+	Admin map[string]http.Handler
+	Auth  Auth
+	TLS   *tls.Config // nil: no TLS on this port
 	// Logger is told of what failed on our side, with the id that the caller
 	// got, and at level debug of every request, but for those to Routes. Neither
 	// bodies nor credentials are ever in it.

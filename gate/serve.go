@@ -29,6 +29,7 @@ type exchange struct {
 
 	status    int    // of the answer
 	exception string // in the answer, if it is one
+	dropped   bool   // there is none: see ErrDrop
 }
 
 // media is how a request's content type is answered.
@@ -46,6 +47,11 @@ const (
 // statusGone is what Observe is told of a caller that went away.
 const statusGone = 499
 
+// ErrDrop, returned by an operation, drops the connection instead of an answer
+// (of HTTP/2 the stream), so that the caller cannot know what was done. It is
+// for faults on purpose.
+var ErrDrop = errors.New("the connection is dropped on purpose")
+
 // ServeHTTP answers one request.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -54,9 +60,13 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if h := g.cfg.Admin[r.URL.Path]; h != nil && r.Header["X-Amz-Target"] == nil {
+		g.admin(w, r, h)
+		return
+	}
 	x := g.exchanges.Get().(*exchange)
 	x.call.Now = time.Now()
-	x.exception = ""
+	x.exception, x.dropped = "", false
 	if g.admit(w, r, x) {
 		if x.op.stream != nil {
 			g.stream(w, r, x)
@@ -65,7 +75,11 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.serve(w, r, x, x.op)
 	}
 	g.done(r.Context(), &x.call, x.op, x.status, x.exception)
+	dropped := x.dropped
 	g.release(x)
+	if dropped {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // release keeps the exchange and its buffers for the next request.
@@ -205,10 +219,13 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, x *exchange, op *op
 		dst, pooled = g.buffers.get(n), true
 	}
 	out, err := g.run(r.Context(), x, op, dst)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrDrop):
+		x.status, x.dropped, out = statusGone, true, dst
+	case err != nil:
 		g.sendError(w, r, x, op, err)
 		out = dst
-	} else {
+	default:
 		op.size.saw(len(out))
 		g.sendResult(w, x, out)
 	}

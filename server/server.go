@@ -21,6 +21,7 @@ import (
 	"github.com/thalweg/thalweg/catalog"
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/internal/buildinfo"
+	"github.com/thalweg/thalweg/internal/inject"
 	"github.com/thalweg/thalweg/internal/metric"
 	"github.com/thalweg/thalweg/internal/vfs"
 	"github.com/thalweg/thalweg/shardlog"
@@ -43,6 +44,7 @@ type Config struct {
 	TLSKey      string        // PEM file of its key
 	Streams     []Stream      // that are there when Ready is called
 	Pprof       string        // host:port of loopback to serve Go's profiles on; empty: nowhere
+	Faults      bool          // let tests have calls meet faults on purpose, at /admin/faults
 	Logger      *slog.Logger  // nil: say nothing
 	Ready       func(*Server) // called once by Run when requests are answered
 }
@@ -58,7 +60,8 @@ type Server struct {
 	gate     *gate.Gate
 	metrics  *metric.Registry
 
-	profiles net.Listener // nil: none
+	profiles net.Listener  // nil: none
+	faults   *inject.Rules // nil: none can be set
 
 	failed  chan error // what ended the log, at most once
 	serving atomic.Bool
@@ -119,11 +122,17 @@ func Open(cfg Config) (_ *Server, err error) {
 	s.measure()
 	clients := new(sink.Metrics)
 	exportClients(s.metrics, clients)
+	streams := kinesis.New(s.streams)
+	if cfg.Faults {
+		s.faults = new(inject.Rules)
+		kinesis.Inject(streams, s.streams, s.faults)
+	}
 	s.gate, err = gate.New(gate.Config{
 		Listener: s.listener,
 		Services: append(sink.New(sink.Config{Metrics: clients, Issue: auth.Issue, OwnAccount: auth.Mode == gate.Verify}),
-			kinesis.New(s.streams)),
+			streams),
 		Routes:  s.routes(),
+		Admin:   s.admin(),
 		Auth:    auth,
 		TLS:     tls,
 		Logger:  s.logger,

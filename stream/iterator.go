@@ -143,3 +143,29 @@ func (s *Streams) readFault(v *view, sh *shard, err error) error {
 	}
 	return fmt.Errorf("read %s of stream %s: %w", sh.ID, v.info.Name, logFault(err))
 }
+
+// Locate tells what an iterator is for, whether or not that is still there.
+// Faults: Invalid.
+func (s *Streams) Locate(token string) (ref Ref, shard string, err error) {
+	sc := s.tokens.pool.Get().(*tokenScratch)
+	defer s.tokens.pool.Put(sc)
+	it, err := s.tokens.open(token, sc)
+	if err != nil {
+		return ref, "", fault.New(fault.Invalid, "Invalid ShardIterator.")
+	}
+	ref, _ = parseDocName(string(it.stream))
+	return ref, ShardID(it.shard), nil
+}
+
+// Route returns the id of the open shard that a record would go to now, or ""
+// where there is none or the stream spreads records by itself.
+func (s *Streams) Route(ref Ref, r PutRecord) string {
+	_, v, err := s.open(ref)
+	if err != nil || len(v.starts) == 0 || v.turn != nil {
+		return ""
+	}
+	if !r.Explicit {
+		r.Hash = HashKey(r.Key)
+	}
+	return v.shards[v.route(r.Hash)].ID
+}

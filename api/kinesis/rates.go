@@ -96,6 +96,10 @@ func streamOf(shape *wire.Shape, c *gate.Call) string {
 	if shape.Decode(c.Format, c.Body, &in) != nil {
 		return "" // which the operation will say
 	}
+	return streamNamed(c, &in)
+}
+
+func streamNamed(c *gate.Call, in *about) string {
 	if name := text(in.StreamName); name != "" {
 		return name
 	}

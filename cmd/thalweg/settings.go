@@ -34,6 +34,7 @@ type settings struct {
 	TLSKey    string `yaml:"tls-key" default:"" help:"PEM key of tls-cert"`
 	LogLevel  string `yaml:"log-level" default:"info" words:"debug|info|warn|error" help:"least severe message to log, on standard error"`
 	Pprof     string `yaml:"pprof" default:"" help:"loopback address and port to serve Go's profiles on. Unset: they are not served"`
+	Faults    bool   `yaml:"faults" default:"false" help:"let tests have calls meet faults on purpose, at /admin/faults"`
 
 	// Credentials come from the file, or one of them from
 	// THALWEG_ACCESS_KEY_ID, THALWEG_SECRET_ACCESS_KEY and THALWEG_ACCOUNT.
@@ -233,7 +234,7 @@ func lineOf(text []byte, bad *server.DeclarationError) int {
 func (s settings) config() server.Config {
 	cfg := server.Config{
 		Listen: s.Listen, Data: s.Data, Ephemeral: s.Ephemeral, Limits: s.Limits == "aws",
-		Auth: s.Auth, TLSCert: s.TLSCert, TLSKey: s.TLSKey, Pprof: s.Pprof,
+		Auth: s.Auth, TLSCert: s.TLSCert, TLSKey: s.TLSKey, Pprof: s.Pprof, Faults: s.Faults,
 	}
 	for _, d := range s.Streams {
 		cfg.Streams = append(cfg.Streams, server.Stream(d))

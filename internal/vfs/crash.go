@@ -18,6 +18,7 @@ const sectorSize = 512
 type unsynced struct {
 	world   *sync.RWMutex // the Mem's
 	sectors map[int64][]byte
+	clean   map[int64][]byte // likewise, but no sync writes them: see Forsake
 	size    int64
 }
 
@@ -29,6 +30,11 @@ func (u *unsynced) before(n *memNode, off, length int64) {
 	}
 	for s := off / sectorSize; s*sectorSize < off+length; s++ {
 		if _, known := u.sectors[s]; known {
+			continue
+		}
+		if old, forsaken := u.clean[s]; forsaken {
+			u.sectors[s] = old
+			delete(u.clean, s)
 			continue
 		}
 		var old []byte
@@ -204,8 +210,27 @@ func (n *memNode) afterKill(world *sync.RWMutex) *memNode {
 	for i, c := range n.chunks {
 		out.chunks[i] = slices.Clone(c)
 	}
-	out.crash = &unsynced{world: world, size: n.crash.size, sectors: maps.Clone(n.crash.sectors)}
+	out.crash = &unsynced{world: world, size: n.crash.size, sectors: maps.Clone(n.crash.sectors), clean: maps.Clone(n.crash.clean)}
 	return out
+}
+
+// Forsake has the system take everything that was not synced for clean, as
+// Linux does after a failed sync: it can be read, but no sync writes it to the
+// disk before it is written to again.
+func (m *Mem) Forsake() {
+	m.world.Lock()
+	defer m.world.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.dirs {
+		for _, n := range d.names {
+			if n.crash.clean == nil {
+				n.crash.clean = map[int64][]byte{}
+			}
+			maps.Copy(n.crash.clean, n.crash.sectors)
+			clear(n.crash.sectors)
+		}
+	}
 }
 
 // surviving returns copies of the folders with what is left as their durable
@@ -268,14 +293,17 @@ func (n *memNode) afterCrash(c Crash, rnd *rand.Rand) *memNode {
 			out.allocated += int64(len(n.chunks[i]))
 		}
 	}
-	for _, s := range slices.Sorted(maps.Keys(u.sectors)) {
+	changed := make(map[int64][]byte, len(u.sectors)+len(u.clean))
+	maps.Copy(changed, u.sectors)
+	maps.Copy(changed, u.clean)
+	for _, s := range slices.Sorted(maps.Keys(changed)) {
 		off := s * sectorSize
 		lost := c.Survive == SurviveNone || c.Survive == SurviveSome && rnd.IntN(2) == 0
 		if off >= n.size && off < u.size {
 			lost = true // cut off by a truncation that the size says did not survive
 		}
 		if lost && off < out.size {
-			out.restore(off, u.sectors[s])
+			out.restore(off, changed[s])
 		}
 	}
 	out.clip()

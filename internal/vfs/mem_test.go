@@ -250,6 +250,33 @@ func TestCrashRenameBetweenFolders(t *testing.T) {
 	}
 }
 
+// What was forsaken can be read, and gets to the disk only when it is written
+// again.
+func TestForsake(t *testing.T) {
+	m := NewCrashable(0)
+	f := must[File](t)(m.Create("f"))
+	ok(t, m.SyncDir("/"))
+	second := func(m *Mem) string {
+		b := make([]byte, 2*sectorSize)
+		must[int](t)(must[File](t)(m.Open("f")).ReadAt(b, 0))
+		return string(b[sectorSize-1 : sectorSize+1])
+	}
+	write := func(text string, off int64) { must[int](t)(f.WriteAt(bytes.Repeat([]byte(text), sectorSize), off)) }
+	write("aa", 0)
+	ok(t, f.Sync())
+	write("bb", 0)
+	m.Forsake()
+	ok(t, f.Sync())
+	if now, left := second(m), second(m.KillClone().CrashClone(Crash{})); now != "bb" || left != "aa" {
+		t.Errorf("%q, and %q after a power cut", now, left)
+	}
+	write("c", sectorSize)
+	ok(t, f.Sync())
+	if now, left := second(m), second(m.CrashClone(Crash{})); now != "bc" || left != "ac" {
+		t.Errorf("%q, and %q after a power cut", now, left)
+	}
+}
+
 func TestCrashFreesLocks(t *testing.T) {
 	m := NewCrashable(0)
 	must[io.Closer](t)(m.Lock("LOCK"))

@@ -227,5 +227,12 @@ func oneFault(open Open, n int, fault error) error {
 	if err := reviveTwice(open, mem.KillClone(), h, h); err != nil {
 		errs = append(errs, fmt.Errorf("%v failed, then a restart: %w", hit, err))
 	}
+	if hit.Kind == vfs.OpSync || hit.Kind == vfs.OpSyncData {
+		left := mem.KillClone()
+		left.Forsake()
+		if err := reviveTwice(open, left, h, h); err != nil {
+			errs = append(errs, fmt.Errorf("%v failed, and what it should have written is taken for clean, then a restart: %w", hit, err))
+		}
+	}
 	return errors.Join(errs...)
 }

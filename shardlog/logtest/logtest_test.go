@@ -19,7 +19,7 @@ func TestReferenceFaults(t *testing.T) { Faults(t, openReference("")) }
 func TestMutants(t *testing.T) {
 	for mutant, test := range map[string]string{
 		"ack before sync": "TestMutant/crash", "lost seal": "TestMutant/run", "off by one": "TestMutant/run", "forgets retain": "TestMutant/run", "sync retried": "TestMutant/faults",
-		"trusts the cache": "TestMutant/killed",
+		"trusts the cache": "TestMutant/killed", "takes dirty for clean": "TestMutant/faults",
 	} {
 		t.Run(mutant, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestMutant$/^"+test[len("TestMutant/"):]+"$", "-test.failfast", "-rapid.nofailfile")

@@ -133,6 +133,7 @@ type Gate struct {
 	cfg       Config
 	ops       map[string]*operation   // by X-Amz-Target
 	actions   map[string][]*operation // of Query, by Action
+	json10    map[string]bool         // the targets of services that speak it
 	later     map[string]string       // by X-Amz-Target
 	keys      keyring                 // of callers
 	decoys    keyring                 // for access keys that nobody has
@@ -162,11 +163,12 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.Auth.Mode == Verify && cfg.Auth.Lookup == nil {
 		return nil, errors.New("gate: signatures cannot be verified without a look-up of secrets")
 	}
-	g := &Gate{cfg: cfg, ops: map[string]*operation{}, later: map[string]string{}, actions: map[string][]*operation{}}
+	g := &Gate{cfg: cfg, ops: map[string]*operation{}, later: map[string]string{}, actions: map[string][]*operation{}, json10: map[string]bool{}}
 	g.draining, g.drain = context.WithCancel(context.Background())
 	g.exchanges.New = func() any { return new(exchange) }
 	g.gathers.New = func() any { return new(gather) }
 	for _, s := range cfg.Services {
+		g.json10[s.Target] = s.JSON10
 		for _, op := range s.Ops {
 			target := s.Target + "." + op.Name
 			if op.err != nil {

@@ -88,6 +88,7 @@ func TestProtocols(t *testing.T) {
 		{"rpc, a fault", "/service/Old_2010/operation/Missing", rpc, "", "\xa0", 400, rpc, "\xa2\x66__type\x75MissingThingException\x67message\x6ano <thing>"},
 		{"rpc, not yet", "/service/Old_2010/operation/Someday", rpc, "", "\xa0", 400, rpc, "\xa2\x66__type\x78\x19UnknownOperationException\x67message\x78\x19Someday is not built yet."},
 		{"JSON 1.0", q, j10, "Old_2010.Echo", `{"Name":"a"}`, 200, j10, `{"Name":"a of old","Account":"123456789012","Items":""}`},
+		{"JSON 1.0, not yet", q, j10, "Old_2010.Someday", `{}`, 400, j10, `{"__type":"UnknownOperationException","message":"Someday is not built yet."}`},
 		{"JSON 1.0, a fault", q, j10, "Old_2010.Missing", `{}`, 400, j10, `{"__type":"MissingThingException","message":"no <thing>"}`},
 	} {
 		for _, way := range []string{"http/1.1", "TLS h2"} {

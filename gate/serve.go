@@ -125,7 +125,7 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, x *exchange) bool {
 		op = nil
 	}
 	if m == mediaJSON10 {
-		if m = mediaNone; op != nil && op.service.JSON10 {
+		if m = mediaNone; g.json10[prefix(c.Target)] {
 			m, c.Format = mediaJSON10, wire.JSON10
 		}
 	}
@@ -309,6 +309,12 @@ func defaultName(k fault.Kind) string {
 		return "ThrottlingException"
 	}
 	return "InternalFailure"
+}
+
+// prefix is the part of a target that names the service.
+func prefix(target string) string {
+	service, _, _ := strings.Cut(target, ".")
+	return service
 }
 
 // mediaOf reads a content type, without its parameters.

@@ -34,7 +34,7 @@ func New(cfg Config) []*gate.Service {
 				missingParameter:   "MissingParameter",
 			}},
 			Ops: []gate.Op{gate.Handle("PutMetricData", a.putMetricData)},
-			Later: later("CloudWatch takes PutMetricData alone, and thalweg shows at /metrics what it was given: it does not have the operation ",
+			Later: later("thalweg has PutMetricData of CloudWatch alone, and shows at /metrics what it was given. It does not have ",
 				"DeleteAlarms", "DescribeAlarms", "GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricAlarm"),
 		},
 		{
@@ -44,7 +44,7 @@ func New(cfg Config) []*gate.Service {
 				gate.Handle("AssumeRole", a.assumeRole),
 				gate.Handle("GetCallerIdentity", a.getCallerIdentity),
 			},
-			Later: later("thalweg does not have the operation of STS ",
+			Later: later("thalweg does not have this operation of STS yet: ",
 				"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "DecodeAuthorizationMessage", "GetAccessKeyInfo", "GetFederationToken", "GetSessionToken"),
 		},
 	}

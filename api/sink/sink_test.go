@@ -136,7 +136,7 @@ func TestPutMetricDataRefuses(t *testing.T) {
 	if status != 400 || got != `{"__type":"MissingRequiredParameterException","message":"The parameter MetricData is required."}` {
 		t.Errorf("%d %s", status, got)
 	}
-	if status, got := f.send(t, anybody(), "monitoring", "/", form, "", "Action=GetMetricData&Version=2010-08-01"); status != 400 || !strings.Contains(got, "it does not have the operation GetMetricData.") {
+	if status, got := f.send(t, anybody(), "monitoring", "/", form, "", "Action=GetMetricData&Version=2010-08-01"); status != 400 || !strings.Contains(got, "It does not have GetMetricData.") {
 		t.Errorf("%d %s", status, got)
 	}
 }

@@ -46,6 +46,7 @@ func rooms() map[string][]string {
 		"internal":      nil,
 		"server":        {"*"},
 		"cmd":           {"aggregation", "server"},
+		"thalwegtest":   {"server"},
 		"test":          {"*"}, // programs that torment the house from outside
 	}
 }

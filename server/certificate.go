@@ -4,11 +4,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"time"
 
 	"github.com/thalweg/thalweg/gate"
+	"github.com/thalweg/thalweg/internal/vfs"
 )
 
 // certificate loads the certificate that was given, or the server's own,
@@ -35,5 +37,27 @@ func (s *Server) certificate() (*tls.Config, error) {
 	if !s.cfg.Ephemeral {
 		s.caFile = ca
 	}
-	return config, nil
+	s.authority, err = readWhole(s.cfg.FS, ca)
+	return config, err
 }
+
+func readWhole(fs vfs.FS, name string) ([]byte, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, size)
+	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Authority is the PEM certificate of the authority that signed the server's
+// own, for clients to trust; nil when the certificate was given.
+func (s *Server) Authority() []byte { return s.authority }

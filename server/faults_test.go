@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -119,6 +120,15 @@ func TestFaults(t *testing.T) {
 	}
 	if list := h.admin(t, "GET", "", "", 200); !strings.Contains(list, `"effect":"drop","matched":1,"hits":1`) {
 		t.Errorf("list %s", list)
+	}
+
+	// A subscription breaks after its first event, which is no end in good order.
+	h.admin(t, "DELETE", "", "", 200)
+	h.admin(t, "POST", "", `{"effect":"drop","operation":"SubscribeToShard","shard":"shardId-000000000000"}`, 200)
+	consumer := h.must(t, "DescribeStreamConsumer", obj{"StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/s", "ConsumerName": "c"})
+	if _, _, err := h.call("SubscribeToShard", obj{"ConsumerARN": consumer["ConsumerDescription"].(obj)["ConsumerARN"],
+		"ShardId": "shardId-000000000000", "StartingPosition": obj{"Type": "TRIM_HORIZON"}}); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a cut subscription ends with %v", err)
 	}
 
 	// A delay ends with its caller.

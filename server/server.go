@@ -51,14 +51,15 @@ type Config struct {
 
 // Server is a built house, its log recovered and its port bound.
 type Server struct {
-	cfg      Config
-	logger   *slog.Logger
-	listener net.Listener
-	caFile   string
-	journal  *journal.Journal
-	streams  *stream.Streams
-	gate     *gate.Gate
-	metrics  *metric.Registry
+	cfg       Config
+	logger    *slog.Logger
+	listener  net.Listener
+	caFile    string
+	authority []byte
+	journal   *journal.Journal
+	streams   *stream.Streams
+	gate      *gate.Gate
+	metrics   *metric.Registry
 
 	profiles net.Listener  // nil: none
 	faults   *inject.Rules // nil: none can be set

@@ -37,6 +37,7 @@ type Config struct {
 	FS          vfs.FS        // nil: the operating system's, or one in memory when Ephemeral
 	Data        string        // folder of everything that is kept
 	Ephemeral   bool          // keep everything in memory
+	LogFile     int64         // bytes of one file of the log, a quarter of the memory that records take before they are sealed; 0: 64 MiB
 	Limits      bool          // enforce AWS's limits
 	Auth        string        // AuthAny, AuthNone, AuthVerify, or empty to let Credentials and the address decide
 	Credentials []Credential  // who may call, with AuthVerify
@@ -148,7 +149,7 @@ func (s *Server) openLog() error {
 	var err error
 	s.journal, err = journal.Open(context.Background(), journal.Config{
 		FS: s.cfg.FS, Dir: logDir(s.cfg.Data), Machine: facts, Logger: s.logger,
-		OnCommit: watchCommits(s.metrics),
+		OnCommit: watchCommits(s.metrics), SegmentBytes: s.cfg.LogFile,
 		OnFail: func(err error) {
 			select {
 			case s.failed <- err:

@@ -111,7 +111,8 @@ func New(options ...Option) (*Server, error) {
 	ready := make(chan struct{})
 	cfg := server.Config{
 		Listen: "127.0.0.1:0", Ephemeral: true, Auth: server.AuthNone, Faults: true,
-		Ready: func(*server.Server) { close(ready) },
+		LogFile: 16 << 20, // tests have many servers, and few records
+		Ready:   func(*server.Server) { close(ready) },
 	}
 	for _, o := range options {
 		o(&cfg)

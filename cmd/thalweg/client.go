@@ -144,8 +144,7 @@ func (c *client) call(ctx context.Context, op string, in, out any) error {
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", "Kinesis_20131202."+op)
-	hash := sha256.Sum256(body)
-	if err := c.signer.SignHTTP(ctx, c.credentials, req, hex.EncodeToString(hash[:]), "kinesis", c.region, time.Now()); err != nil {
+	if err := c.sign(ctx, req, body, "kinesis"); err != nil {
 		return fmt.Errorf("%s: sign: %w", op, err)
 	}
 	resp, err := c.http.Do(req)
@@ -172,6 +171,45 @@ func (c *client) call(ctx context.Context, op string, in, out any) error {
 		return fmt.Errorf("%s: the answer does not parse: %w", op, err)
 	}
 	return nil
+}
+
+func (c *client) sign(ctx context.Context, req *http.Request, body []byte, service string) error {
+	hash := sha256.Sum256(body)
+	return c.signer.SignHTTP(ctx, c.credentials, req, hex.EncodeToString(hash[:]), service, c.region, time.Now())
+}
+
+// admin calls what a server answers besides AWS's operations. out may be nil.
+func (c *client) admin(ctx context.Context, method, path string, in, out any) error {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.endpoint+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("--endpoint: %w", err)
+	}
+	if err := c.sign(ctx, req, body, "thalweg"); err != nil {
+		return fmt.Errorf("sign: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", path, strings.TrimSpace(string(answer[:min(len(answer), 200)])))
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(answer, out)
 }
 
 // unreachable explains a call that got no answer.

@@ -172,7 +172,7 @@ func FuzzForm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var got query
 		err := s.Decode(Query, body, &got)
-		if _, bad := url.ParseQuery(strings.ReplaceAll(string(body), ";", "")); bad == nil && err != nil && strings.Contains(err.Error(), "percent-encoded") {
+		if _, bad := url.ParseQuery(string(body)); bad == nil && err != nil && strings.Contains(err.Error(), "percent-encoded") {
 			t.Fatalf("%v, and net/url takes it", err)
 		}
 		if err != nil {

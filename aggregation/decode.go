@@ -7,8 +7,9 @@ import (
 )
 
 // Decoder takes Kinesis records apart. The zero Decoder is ready; used again
-// and again it keeps its memory and allocates next to nothing. It is used by one
-// goroutine at a time, for one Kinesis record at a time.
+// and again it keeps its memory, and a hold on the last record's data, and
+// allocates next to nothing. It is used by one goroutine at a time, for one
+// Kinesis record at a time.
 type Decoder struct {
 	// MaxRecords bounds the user records of one Kinesis record. 0 means
 	// DefaultMaxRecords.
@@ -23,8 +24,8 @@ type Decoder struct {
 // and data: those that were aggregated in it, in order, or, if it is plain, the
 // record itself. Data is a part of data, not a copy of it.
 //
-// The records are read as they are asked for. After the loop, Err says whether
-// any were left out.
+// The whole record is checked when the loop begins, before any user record is
+// handed out. After the loop, Err says whether any were left out.
 func (d *Decoder) Records(partitionKey string, data []byte) iter.Seq[Record] {
 	return func(yield func(Record) bool) { d.each(partitionKey, data, yield) }
 }

@@ -72,8 +72,7 @@ func (a *api) assumeRole(_ context.Context, c *gate.Call, in *assumeRoleRequest)
 	}
 	partition, account, name := role[1], role[2], role[3]
 	if a.OwnAccount && account != c.Account {
-		caller, _ := a.getCallerIdentity(nil, c, nil)
-		return nil, fault.New(fault.Denied, "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.Arn, *in.RoleArn)
+		return nil, fault.New(fault.Denied, "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller(c).Arn, *in.RoleArn)
 	}
 	sum := sha256.Sum256([]byte(*in.RoleArn))
 	user := assumedRoleUser{

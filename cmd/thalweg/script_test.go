@@ -22,13 +22,14 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the scripts of test/script against the real program. Besides
-// testscript's own commands they have:
+// testscript's own commands, whose names (stop and kill among them) win over
+// ours, they have:
 //
 //	start NAME ARG...  starts `thalweg serve ARG...` on a free port, waits until
 //	                   it says that it is ready, and sets NAME to its address
 //	                   and THALWEG_ENDPOINT to its URL
-//	stop NAME          sends SIGTERM and wants exit code 0
-//	kill NAME          sends SIGKILL
+//	halt NAME          sends SIGTERM and wants exit code 0
+//	crash NAME         sends SIGKILL
 //	get URL            prints status and body
 //	flip FILE OFFSET   flips a bit of the byte at OFFSET
 func TestScripts(t *testing.T) {
@@ -41,8 +42,8 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": cmdStart,
-			"stop":  func(ts *testscript.TestScript, _ bool, args []string) { end(ts, args, syscall.SIGTERM) },
-			"kill":  func(ts *testscript.TestScript, _ bool, args []string) { end(ts, args, syscall.SIGKILL) },
+			"halt":  func(ts *testscript.TestScript, _ bool, args []string) { end(ts, args, syscall.SIGTERM) },
+			"crash": func(ts *testscript.TestScript, _ bool, args []string) { end(ts, args, syscall.SIGKILL) },
 			"get":   cmdGet,
 			"flip":  cmdFlip,
 		},

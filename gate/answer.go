@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"hash/crc32"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -65,6 +66,9 @@ func (g *Gate) send(w http.ResponseWriter, x *exchange, status int, contentType 
 	h[headerID] = x.ids[0:1:1]
 	h[headerExtended] = x.ids[1:2:2]
 	h["Content-Type"] = contentType // nil keeps net/http from guessing one
+	if x.op != nil && x.op.service.Checksum {
+		h["X-Amz-Crc32"] = []string{strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10)}
+	}
 	if len(body) >= shortBody {
 		x.length[0] = strconv.Itoa(len(body))
 		h["Content-Length"] = x.length[:]
@@ -80,7 +84,7 @@ const shortBody = 2 << 10
 
 // sendFault answers in the request's format. Error answers are short and rare
 // enough to be made anew.
-func (g *Gate) sendFault(w http.ResponseWriter, x *exchange, status int, name, message string) {
+func (g *Gate) sendFault(w http.ResponseWriter, x *exchange, status int, name, message string, more []byte) {
 	x.exception = name
 	format := x.call.Format
 	if format == wire.Query {
@@ -93,7 +97,11 @@ func (g *Gate) sendFault(w http.ResponseWriter, x *exchange, status int, name, m
 	if x.op != nil && x.op.service.Query != nil { // clients of old go by the names they had then
 		w.Header()["X-Amzn-Query-Error"] = []string{queryCode(x.op, name) + ";" + culprit(status)}
 	}
-	g.send(w, x, status, contentTypes[format], wire.AppendError(nil, format, name, message))
+	body := wire.AppendError(nil, format, name, message)
+	if len(more) > 0 && (format == wire.JSON || format == wire.JSON10) {
+		body = append(append(append(body[:len(body)-1], ','), more...), '}')
+	}
+	g.send(w, x, status, contentTypes[format], body)
 }
 
 // sendResult answers with what an operation appended. AWS's Query protocol has

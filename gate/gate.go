@@ -71,6 +71,9 @@ type Service struct {
 	// Exception spells a fault as the service does: its exception name and
 	// HTTP status. Without it a fault's own Code is its name.
 	Exception func(*fault.Error) (name string, status int)
+	// Checksum adds the header X-Amz-Crc32 to answers: the CRC-32 of the body,
+	// which some of AWS's SDKs check where it is there.
+	Checksum bool
 	// JSON10 says that the service speaks AWS JSON 1.0; to others a body in it
 	// is of no known type.
 	JSON10 bool
@@ -90,6 +93,17 @@ type Query struct {
 	// the usual ones: MissingParameter for MissingRequiredParameterException.
 	Codes map[string]string
 }
+
+// Failure is a fault whose answer tells more than its name and its message.
+type Failure struct {
+	Fault   *fault.Error
+	Members []byte // of the answer, in JSON without the braces around them; only callers that speak JSON get them
+}
+
+func (f *Failure) Error() string { return f.Fault.Error() }
+
+// Unwrap returns the fault.
+func (f *Failure) Unwrap() error { return f.Fault }
 
 // Config is what a Gate is made from. Only Listener and Services are required.
 type Config struct {

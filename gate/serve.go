@@ -254,12 +254,17 @@ func recovered(err *error) {
 // sendError answers with err as a fault of op's service, or of none.
 func (g *Gate) sendError(w http.ResponseWriter, r *http.Request, x *exchange, op *operation, err error) {
 	if gone(r.Context(), err) {
-		g.sendFault(w, x, http.StatusInternalServerError, "InternalFailure", "")
+		g.sendFault(w, x, http.StatusInternalServerError, "InternalFailure", "", nil)
 		x.status = statusGone
 		return
 	}
 	name, message, status := g.spell(r.Context(), &x.call, op, err)
-	g.sendFault(w, x, status, name, message)
+	var more *Failure
+	if errors.As(err, &more) {
+		g.sendFault(w, x, status, name, message, more.Members)
+		return
+	}
+	g.sendFault(w, x, status, name, message, nil)
 }
 
 // gone reports whether err says no more than that ctx has ended.

@@ -111,13 +111,30 @@ func (d *decoder) value(p *plan, v reflect.Value) error {
 		return d.pairs(p, v)
 	case kindStructure:
 		return d.structure(p, v)
+	case kindOwn:
+		return d.own(v)
 	}
 	return nil
+}
+
+// own hands a value to the codec of its type, once it is known to be well-formed.
+func (d *decoder) own(v reflect.Value) error {
+	format := JSON
+	if _, ok := d.source.(*cborSource); ok {
+		format = CBOR
+	}
+	raw := d.raw()
+	if d.failed() {
+		return malformed("")
+	}
+	return v.Addr().Interface().(Own).DecodeWire(format, raw)
 }
 
 // fits reports whether AWS takes w for a k at all.
 func fits(k kind, w what) bool {
 	switch k {
+	case kindOwn:
+		return true
 	case kindString:
 		return w == whatText
 	case kindBoolean:

@@ -116,6 +116,12 @@ func (e *encoder) value(p *plan, v reflect.Value) {
 		e.pairs(p, v)
 	case kindStructure:
 		e.structure(p, v)
+	case kindOwn:
+		f := JSON
+		if e.cbor {
+			f = CBOR
+		}
+		e.buf = v.Interface().(appender).AppendWire(e.buf, f)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // looking ahead. The caller says what it expects; the first thing that is not
 // so makes the scanner fail, for good: every later call answers zero, so that
 // a decoder asks Failed once, at its end. What a whole pass accepts is exactly
-// what Decode accepts (RFC 8259, UTF-8 only, at most 64 containers deep), apart
+// what Decode accepts (RFC 8259, UTF-8 only, at most 128 containers deep), apart
 // from the contents of Raw. A decoder that meets anything it does not handle
 // gives up and hands the body to Shape.Decode, which knows AWS's error texts.
 //
@@ -277,14 +277,16 @@ func numberLen(b []byte) int {
 
 // Skip reads any value, checking it as if it were wanted.
 func (s *Scanner) Skip() {
-	var objects uint64 // bit i: the container i levels below the innermost is an object
+	var objects [maxDepth / 64]uint64 // bit i: of the containers that are open, the one at depth i is an object
 	for base := s.depth; ; {
 		switch c := s.Peek(); c {
 		case '{', '[':
-			s.Open(c)
-			objects <<= 1
-			if c == '{' {
-				objects |= 1
+			if s.Open(c); s.failed {
+				return
+			}
+			word, bit := &objects[(s.depth-1)/64], uint64(1)<<((s.depth-1)%64)
+			if *word &^= bit; c == '{' {
+				*word |= bit
 			}
 		case '"':
 			s.skipText()
@@ -299,7 +301,7 @@ func (s *Scanner) Skip() {
 			if s.failed || s.depth == base {
 				return
 			}
-			if objects&1 == 1 {
+			if at := s.depth - 1; objects[at/64]>>(at%64)&1 == 1 {
 				if s.Next('}') {
 					s.skipKey()
 					break
@@ -307,7 +309,6 @@ func (s *Scanner) Skip() {
 			} else if s.Next(']') {
 				break
 			}
-			objects >>= 1
 		}
 	}
 }

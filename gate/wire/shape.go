@@ -69,10 +69,24 @@ const (
 	kindList
 	kindMap
 	kindStructure
+	kindOwn // a type with a codec of its own
 )
 
+// Own is a struct type with a codec of its own, for values that Go's types do
+// not show: the shape hands it the bytes of a value that is well-formed and not
+// null, and appends what it appends. DecodeWire has a pointer receiver, keeps
+// nothing of body, and fails with a *fault.Error; AppendWire has none.
+type Own interface {
+	appender
+	DecodeWire(f Format, body []byte) error
+}
+
+type appender interface {
+	AppendWire(dst []byte, f Format) []byte
+}
+
 func (k kind) String() string {
-	return [...]string{"String", "Boolean", "Short", "Integer", "Long", "Double", "Blob", "Timestamp", "List", "Map", "Structure"}[k]
+	return [...]string{"String", "Boolean", "Short", "Integer", "Long", "Double", "Blob", "Timestamp", "List", "Map", "Structure", "Structure"}[k]
 }
 
 // plan is the compiled form of one type, without pointers.
@@ -159,8 +173,12 @@ func (c *compiler) plan(t reflect.Type) (*plan, error) {
 			p.kind = kindTimestamp
 			return p, nil
 		}
-		p.kind = kindStructure
 		p.shown = t.Name() + "@0"
+		if reflect.PointerTo(t).Implements(reflect.TypeFor[Own]()) {
+			p.kind = kindOwn
+			return p, nil
+		}
+		p.kind = kindStructure
 		p.byName = map[string]int{}
 		return p, c.members(p, t, nil)
 	default:

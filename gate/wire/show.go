@@ -29,7 +29,7 @@ func appendShown(dst []byte, p *plan, v reflect.Value) []byte {
 	case kindBlob:
 		n := strconv.Itoa(v.Len())
 		return append(dst, "java.nio.HeapByteBuffer[pos=0 lim="+n+" cap="+n+"]"...)
-	case kindStructure:
+	case kindStructure, kindOwn:
 		return append(dst, p.shown...)
 	case kindList:
 		dst = append(dst, '[')

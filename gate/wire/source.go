@@ -18,6 +18,8 @@ type source interface {
 	next(n *int) bool // reports whether it has another element or pair
 	key() []byte      // reads the key of a pair
 	skip()            // reads any value
+	raw() []byte      // reads any value and returns its bytes
+	failed() bool     // reports whether there was a failure
 	done() bool       // reports whether all was read, without a failure
 }
 
@@ -87,7 +89,16 @@ func (s *jsonSource) text() []byte    { return s.Text() }
 func (s *jsonSource) bytes() []byte   { s.Fail(); return nil }
 func (s *jsonSource) key() []byte     { return s.Key() }
 func (s *jsonSource) skip()           { s.Skip() }
-func (s *jsonSource) done() bool      { return s.End() }
+
+func (s *jsonSource) raw() []byte {
+	s.Peek() // past white space
+	from := s.pos
+	s.Skip()
+	return s.buf[from:s.pos]
+}
+
+func (s *jsonSource) failed() bool { return s.Failed() }
+func (s *jsonSource) done() bool   { return s.End() }
 
 // open returns the bracket that will close the container.
 func (s *jsonSource) open(w what) int {
@@ -166,7 +177,15 @@ func (s *cborSource) text() []byte  { return s.Text() }
 func (s *cborSource) bytes() []byte { return s.Bytes() }
 func (s *cborSource) key() []byte   { return s.Key() }
 func (s *cborSource) skip()         { s.Skip() }
-func (s *cborSource) done() bool    { return s.End() }
+
+func (s *cborSource) raw() []byte {
+	from := s.pos
+	s.Skip()
+	return s.buf[from:s.pos]
+}
+
+func (s *cborSource) failed() bool { return s.Failed() }
+func (s *cborSource) done() bool   { return s.End() }
 
 func (s *cborSource) millis() int64 {
 	whole := !s.isFloat()

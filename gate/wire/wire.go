@@ -49,6 +49,6 @@ func (f Format) isCBOR() bool { return f == CBOR || f == RPC }
 
 // Bounds on what is decoded, whatever the format.
 const (
-	maxDepth  = 64       // containers open at once
+	maxDepth  = 128      // containers open at once: 32 levels of a DynamoDB item, and what is around them
 	maxMemory = 64 << 20 // bytes of list and map elements that one body may make us hold
 )

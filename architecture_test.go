@@ -53,11 +53,13 @@ func rooms() map[string][]string {
 
 // lent names the nested packages that others than their own room and server
 // may see: a codec made by hand in api speaks wire's vocabulary.
-func lent() map[string]string { return map[string]string{"gate/wire": "api"} }
+func lent() map[string]string {
+	return map[string]string{"gate/wire": "api", "table/attr": "api", "table/expr": "api"}
+}
 
 // pure lists the packages that compute and do nothing else.
 func pure() []string {
-	return []string{"fault", "flow", "gate/wire", "gate/sigv4", "query/sql", "query/run", "delivery/format", "aggregation"}
+	return []string{"fault", "flow", "gate/wire", "gate/sigv4", "query/sql", "query/run", "delivery/format", "aggregation", "table/attr", "table/expr"}
 }
 
 // source is one Go file: its slash-separated path in the module and its text.

@@ -1,0 +1,168 @@
+package expr
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/thalweg/thalweg/table/attr"
+)
+
+// Condition is a compiled condition or filter.
+type Condition struct{ root *node }
+
+// Match reports whether the item, which may be nil for one that does not exist,
+// meets the condition.
+func (c *Condition) Match(item attr.Map) bool { return c.root.match(item) }
+
+// match is the truth of a condition.
+func (n *node) match(item attr.Map) bool {
+	switch n.op {
+	case opAnd:
+		for _, a := range n.args {
+			if !a.match(item) {
+				return false
+			}
+		}
+		return true
+	case opOr:
+		for _, a := range n.args {
+			if a.match(item) {
+				return true
+			}
+		}
+		return false
+	case opNot:
+		return !n.args[0].match(item)
+	case opExists:
+		return n.args[0].operandOf(item) != nil
+	case opNotExists:
+		return n.args[0].operandOf(item) == nil
+	}
+	v := n.args[0].operandOf(item)
+	switch n.op {
+	case opIn:
+		return v != nil && slices.ContainsFunc(n.args[1:], func(a *node) bool { return attr.Equal(v, a.operandOf(item)) })
+	case opBetween:
+		low, ok := attr.Compare(v, n.args[1].operandOf(item))
+		high, both := attr.Compare(v, n.args[2].operandOf(item))
+		return ok && both && low >= 0 && high <= 0
+	}
+	w := n.args[1].operandOf(item)
+	switch n.op {
+	case opEqual:
+		return v != nil && attr.Equal(v, w)
+	case opDiffer:
+		return v == nil || !attr.Equal(v, w)
+	case opType:
+		name, _ := w.(attr.String)
+		return v != nil && v.Type().String() == string(name)
+	case opBegins:
+		return begins(v, w)
+	case opContains:
+		return contains(v, w)
+	case opNotContains:
+		return !contains(v, w)
+	}
+	order, ok := attr.Compare(v, w)
+	switch n.op {
+	case opLess:
+		return ok && order < 0
+	case opLessEqual:
+		return ok && order <= 0
+	case opGreater:
+		return ok && order > 0
+	case opGreaterEqual:
+		return ok && order >= 0
+	}
+	return false
+}
+
+// operandOf is the value of an operand; nil when it is absent.
+func (n *node) operandOf(item attr.Map) attr.Value {
+	switch n.op {
+	case opPath:
+		return n.path.find(item)
+	case opValue:
+		return n.value
+	case opSize:
+		return size(n.args[0].operandOf(item))
+	}
+	return nil
+}
+
+// size is a value's length: of a string in UTF-16 units, as Java counts, of a
+// binary in bytes, of anything else in elements.
+func size(v attr.Value) attr.Value {
+	n := 0
+	switch v := v.(type) {
+	case attr.String:
+		for _, r := range string(v) {
+			n += utf16.RuneLen(r)
+		}
+	case attr.Binary:
+		n = len(v)
+	case attr.StringSet:
+		n = len(v)
+	case attr.BinarySet:
+		n = len(v)
+	case attr.NumberSet:
+		n = len(v)
+	case attr.List:
+		n = len(v)
+	case attr.Map:
+		n = len(v)
+	default:
+		return nil
+	}
+	return attr.Whole(int64(n))
+}
+
+func begins(v, w attr.Value) bool {
+	switch v := v.(type) {
+	case attr.String:
+		prefix, ok := w.(attr.String)
+		return ok && strings.HasPrefix(string(v), string(prefix))
+	case attr.Binary:
+		prefix, ok := w.(attr.Binary)
+		return ok && strings.HasPrefix(string(v), string(prefix))
+	}
+	return false
+}
+
+// contains looks for a part of a string, a member of a set or an element of a
+// list.
+func contains(v, w attr.Value) bool {
+	switch v := v.(type) {
+	case attr.String:
+		part, ok := w.(attr.String)
+		return ok && strings.Contains(string(v), string(part))
+	case attr.Binary:
+		part, ok := w.(attr.Binary)
+		return ok && strings.Contains(string(v), string(part))
+	case attr.StringSet:
+		member, ok := w.(attr.String)
+		return ok && slices.Contains(v, string(member))
+	case attr.BinarySet:
+		member, ok := w.(attr.Binary)
+		return ok && slices.Contains(v, string(member))
+	case attr.NumberSet:
+		member, ok := w.(attr.Number)
+		return ok && slices.Contains(v, member)
+	case attr.List:
+		return slices.ContainsFunc(v, func(x attr.Value) bool { return attr.Equal(x, w) })
+	}
+	return false
+}
+
+// Names are the attributes that the condition looks at, each once.
+func (c *Condition) Names() []string {
+	var names []string
+	_ = walk(c.root, func(n *node) error {
+		if n.op == opPath && !slices.Contains(names, n.path[0].Name) {
+			names = append(names, n.path[0].Name)
+		}
+		return nil
+	})
+	return names
+}

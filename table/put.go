@@ -1,0 +1,195 @@
+package table
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"github.com/thalweg/thalweg/fault"
+	"github.com/thalweg/thalweg/table/attr"
+)
+
+// Change is what an Op did: the item before and after it, nil for none.
+type Change struct {
+	Def      *Definition // of the table
+	Old, New attr.Map
+}
+
+// prepare checks an operation against its table and encodes its item.
+func (t *Tables) prepare(o *Op) (*Definition, error) {
+	x, err := t.open(o.Table)
+	if err != nil {
+		return nil, err
+	}
+	o.id = x.id
+	if o.Kind == Put {
+		if err := x.def.checkItem(o.Item); err != nil {
+			return nil, err
+		}
+		if err := checkSize(o.Item, "Item size has exceeded the maximum allowed size"); err != nil {
+			return nil, err
+		}
+	} else if err := x.def.Keys.checkKey(o.Item); err != nil {
+		return nil, err
+	}
+	if o.Update != nil {
+		for _, p := range o.Update.Paths() {
+			if x.def.Keys.has(p[0].Name) {
+				return nil, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", p[0].Name)
+			}
+		}
+	}
+	o.encoded = string(o.Item.Append(nil))
+	return x.def, nil
+}
+
+// Write performs one operation. Errors: *ConditionFailed, faults.
+func (t *Tables) Write(ctx context.Context, o Op) (*Change, error) {
+	def, err := t.prepare(&o)
+	if err != nil {
+		return nil, err
+	}
+	c := write{now: time.Now().UnixMilli(), ops: []Op{o}}
+	w, err := ask[written](ctx, t, c.append())
+	if err != nil {
+		return nil, err
+	}
+	return w.results[0].change(def)
+}
+
+func (r *result) change(def *Definition) (c *Change, err error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	c = &Change{Def: def}
+	if r.old != "" {
+		if c.Old, err = attr.Decode(r.old); err != nil {
+			return nil, err
+		}
+	}
+	switch r.item {
+	case "":
+	case r.old:
+		c.New = c.Old
+	default:
+		c.New, err = attr.Decode(r.item)
+	}
+	return c, err
+}
+
+// WriteAll performs puts and deletes, each for itself, which share one sync.
+// The first error is the answer: then some may have been performed.
+func (t *Tables) WriteAll(ctx context.Context, ops []Op) ([]*Change, error) {
+	_, defs, err := t.prepareAll(ops)
+	if err != nil {
+		return nil, err
+	}
+	c := write{now: time.Now().UnixMilli(), ops: ops}
+	w, err := ask[written](ctx, t, c.append())
+	if err != nil {
+		return nil, err
+	}
+	changes := make([]*Change, len(ops))
+	for i := range w.results {
+		if changes[i], err = w.results[i].change(defs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return changes, nil
+}
+
+// prepareAll prepares operations of which no two may be on one item. size is
+// that of all items.
+func (t *Tables) prepareAll(ops []Op) (size int, defs []*Definition, err error) {
+	seen := make(map[string]bool, len(ops))
+	defs = make([]*Definition, len(ops))
+	for i := range ops {
+		o := &ops[i]
+		if defs[i], err = t.prepare(o); err != nil {
+			return 0, nil, &OpError{i, err}
+		}
+		key, _ := defs[i].Keys.keyOf(o.Item)
+		if key = o.Table.Table + "/" + key; seen[key] {
+			return 0, nil, errTwice
+		}
+		seen[key] = true
+		size += o.Item.Size()
+	}
+	return size, defs, nil
+}
+
+var errTwice = invalid("Provided list of item keys contains duplicates")
+
+// OpError is a fault of one operation of several, found before any was tried.
+type OpError struct {
+	Index int
+	Err   error
+}
+
+func (e *OpError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the fault.
+func (e *OpError) Unwrap() error { return e.Err }
+
+// Cancelled says that a transaction was not performed, and for each of its
+// operations why not: nil where it was not to blame.
+type Cancelled struct{ Reasons []error }
+
+func (e *Cancelled) Error() string { return "The transaction was cancelled." }
+
+// maxTransaction bounds the items of a transaction, in bytes.
+const maxTransaction = 4 << 20
+
+// Transact performs operations on different items, all or none. With a token it
+// is performed once, however often it is asked for within ten minutes; a
+// repetition brings no changes. Errors: *Cancelled, faults.
+func (t *Tables) Transact(ctx context.Context, owner Name, token string, ops []Op) ([]*Change, error) {
+	size, defs, err := t.prepareAll(ops)
+	switch {
+	case err == errTwice: //nolint:errorlint // this very value
+		return nil, invalid("Transaction request cannot include multiple operations on one item")
+	case err != nil:
+		return nil, err
+	case size > maxTransaction:
+		return nil, invalid("Aggregated size of the request exceeds 4 MB")
+	}
+	c := write{together: true, now: time.Now().UnixMilli(), ops: ops}
+	if token != "" {
+		c.token = owner.Account + "/" + owner.Region + "/" + token
+		plain := write{together: true, ops: ops}
+		sum := sha256.Sum256(plain.append())
+		c.digest = string(sum[:])
+	}
+	w, err := ask[written](ctx, t, c.append())
+	switch {
+	case err != nil:
+		return nil, err
+	case w.mismatch:
+		return nil, fault.Coded(fault.Invalid, "IdempotentParameterMismatchException",
+			"The request uses the same client token as a previous, but non-identical request. Do not reuse a client token with different requests, unless the requests are identical")
+	case w.repeated:
+		return nil, nil
+	}
+	return changesOf(w.results, defs)
+}
+
+func changesOf(results []result, defs []*Definition) ([]*Change, error) {
+	changes := make([]*Change, len(results))
+	var reasons []error
+	for i := range results {
+		var err error
+		if changes[i], err = results[i].change(defs[i]); err != nil {
+			if fault.Is(err, fault.NotFound) {
+				return nil, err
+			}
+			if reasons == nil {
+				reasons = make([]error, len(results))
+			}
+			reasons[i] = err
+		}
+	}
+	if reasons != nil {
+		return nil, &Cancelled{reasons}
+	}
+	return changes, nil
+}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/thalweg/thalweg/api/dynamodb"
 	"github.com/thalweg/thalweg/api/kinesis"
 	"github.com/thalweg/thalweg/api/sink"
 	"github.com/thalweg/thalweg/catalog"
@@ -27,6 +28,7 @@ import (
 	"github.com/thalweg/thalweg/shardlog"
 	"github.com/thalweg/thalweg/shardlog/journal"
 	"github.com/thalweg/thalweg/stream"
+	"github.com/thalweg/thalweg/table"
 )
 
 // Config says how to build a server. The zero Config needs at least Data or
@@ -59,6 +61,7 @@ type Server struct {
 	authority []byte
 	journal   *journal.Journal
 	streams   *stream.Streams
+	tables    *table.Tables
 	gate      *gate.Gate
 	metrics   *metric.Registry
 
@@ -132,7 +135,7 @@ func Open(cfg Config) (_ *Server, err error) {
 	s.gate, err = gate.New(gate.Config{
 		Listener: s.listener,
 		Services: append(sink.New(sink.Config{Metrics: clients, Issue: auth.Issue, OwnAccount: auth.Mode == gate.Verify}),
-			streams),
+			streams, dynamodb.New(s.tables)),
 		Routes:  s.routes(),
 		Admin:   s.admin(),
 		Auth:    auth,
@@ -143,9 +146,10 @@ func Open(cfg Config) (_ *Server, err error) {
 	return s, err
 }
 
-// openLog builds what stands on the disk: log, catalog and streams.
+// openLog builds what stands on the disk: log, catalog, tables and streams.
 func (s *Server) openLog() error {
 	facts := catalog.New()
+	s.tables = table.New(table.Config{Catalog: facts, Logger: s.logger})
 	var err error
 	s.journal, err = journal.Open(context.Background(), journal.Config{
 		FS: s.cfg.FS, Dir: logDir(s.cfg.Data), Machine: facts, Logger: s.logger,
@@ -209,10 +213,11 @@ func (s *Server) Run(ctx context.Context) error {
 		defer serveProfiles(s.profiles).Close()
 		s.logger.Info("profiles", "url", "http://"+s.profiles.Addr().String()+"/debug/pprof/")
 	}
-	ended := make(chan error, 2)
+	ended := make(chan error, 3)
 	var gated, tended sync.WaitGroup
 	gated.Go(func() { ended <- s.gate.Run(serving) })
 	tended.Go(func() { ended <- s.streams.Run(tending) })
+	tended.Go(func() { ended <- s.tables.Run(tending) })
 	s.serving.Store(true)
 	build := buildinfo.Read()
 	s.logger.Info("serving", "address", s.Addr(), "data", s.cfg.Data, "ephemeral", s.cfg.Ephemeral, "version", build.Version, "commit", build.Commit)

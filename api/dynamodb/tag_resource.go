@@ -1,0 +1,30 @@
+package dynamodb
+
+import (
+	"context"
+	"maps"
+
+	"github.com/thalweg/thalweg/gate"
+	"github.com/thalweg/thalweg/table"
+)
+
+// TagResource adds tags to a table.
+
+type tagResourceRequest struct {
+	ResourceArn *string `aws:"required,min=1,max=1283"`
+	Tags        []tag   `aws:"required"`
+}
+
+type none struct{}
+
+func (a *api) tagResource(ctx context.Context, c *gate.Call, in *tagResourceRequest) (*none, error) {
+	n, err := resource(c, text(in.ResourceArn))
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.tables.Change(ctx, n, func(d *table.Definition) (err error) {
+		d.Tags, err = addTags(maps.Clone(d.Tags), in.Tags)
+		return err
+	})
+	return &none{}, err
+}

@@ -39,23 +39,29 @@ type Target struct {
 // Format is how bodies are encoded.
 type Format string
 
-// The two protocols of Kinesis.
+// The two protocols of Kinesis, and DynamoDB's.
 const (
-	JSON Format = "application/x-amz-json-1.1"
-	CBOR Format = "application/x-amz-cbor-1.1"
+	JSON   Format = "application/x-amz-json-1.1"
+	CBOR   Format = "application/x-amz-cbor-1.1"
+	JSON10 Format = "application/x-amz-json-1.0"
 )
 
-// Sign returns the bytes of one signed request for operation op.
+// Sign returns the bytes of one signed request for operation op of Kinesis.
 func (t Target) Sign(op string, f Format, body []byte) []byte {
+	return t.SignFor("kinesis", "Kinesis_20131202."+op, f, body)
+}
+
+// SignFor is Sign for an operation, under its X-Amz-Target, of any service.
+func (t Target) SignFor(service, op string, f Format, body []byte) []byte {
 	r, err := http.NewRequest("POST", "http://"+t.Addr+"/", bytes.NewReader(body))
 	if err != nil {
 		panic(err) // the address is ours
 	}
 	r.Header.Set("Content-Type", string(f))
-	r.Header.Set("X-Amz-Target", "Kinesis_20131202."+op)
+	r.Header.Set("X-Amz-Target", op)
 	sum := sha256.Sum256(body)
 	cred := aws.Credentials{AccessKeyID: t.AccessKey, SecretAccessKey: t.SecretKey}
-	if err := v4.NewSigner().SignHTTP(context.Background(), cred, r, hex.EncodeToString(sum[:]), "kinesis", "us-east-1", time.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(context.Background(), cred, r, hex.EncodeToString(sum[:]), service, "us-east-1", time.Now()); err != nil {
 		panic(err)
 	}
 	raw, err := httputil.DumpRequestOut(r, true)

@@ -107,6 +107,8 @@ client "Java v2 async, CBOR, h2c" java_client Session "$THALWEG_HTTP"
 client "Java v2 async, CBOR, HTTP/2, TLS" java_client Session "$THALWEG_HTTPS"
 export AWS_CA_BUNDLE=$CA_FILE
 client "Go v2, JSON, plain and TLS" go_tests TestGoSDK
+client "tables: boto3, client and resource" env AWS_ENDPOINT_URL="$THALWEG_HTTP" "$cache/venv/bin/python" boto3/tables.py
+client "tables: Go v2" go_tests TestGoTables
 client "fan-out: Go v2, plain and TLS" go_tests TestGoFanOut
 client "Go v2, STS and CloudWatch" go_tests TestAround
 client "bare wire: 2 encodings x 4 transports" go_tests TestWire

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/thalweg/thalweg/internal/offheap"
 	"github.com/thalweg/thalweg/shardlog"
 )
 
@@ -20,6 +21,7 @@ const chunkSize = 4 << 20
 type chunk struct {
 	arena *arena
 	buf   []byte
+	mem   *offheap.Memory // buf is of; nil: of memory that recovery read into
 	refs  atomic.Int64
 	epoch *epoch // the last epoch that took a hold; the committer's
 	index uint32 // the chunk's number in that epoch
@@ -113,7 +115,7 @@ func (a *arena) cut(entries []shardlog.Entry) {
 		home := a.cur
 		switch {
 		case n > chunkSize:
-			home = &chunk{arena: a, buf: make([]byte, n)}
+			home = a.make(n)
 			home.refs.Store(1)
 			e.Payload = home.buf[frameHeader:n:n]
 			e.Home = home
@@ -145,7 +147,7 @@ func (a *arena) next() *chunk {
 		a.free[n-1] = nil
 		a.free = a.free[:n-1]
 	} else {
-		a.cur = &chunk{arena: a, buf: make([]byte, chunkSize)}
+		a.cur = a.make(chunkSize)
 	}
 	a.cur.refs.Store(1)
 	a.used = 0
@@ -153,6 +155,11 @@ func (a *arena) next() *chunk {
 		a.putBack(old)
 	}
 	return a.cur
+}
+
+func (a *arena) make(n int) *chunk {
+	mem := offheap.New(n)
+	return &chunk{arena: a, buf: mem.Bytes, mem: mem}
 }
 
 func (a *arena) recycle(c *chunk) {
@@ -163,8 +170,13 @@ func (a *arena) recycle(c *chunk) {
 
 func (a *arena) putBack(c *chunk) {
 	c.epoch = nil
-	if len(c.buf) == chunkSize && len(a.free) < a.keep {
+	if len(c.buf) == chunkSize && c.mem != nil && len(a.free) < a.keep {
 		a.free = append(a.free, c)
+		return
+	}
+	c.buf = nil
+	if c.mem != nil {
+		c.mem.Free()
 	}
 }
 

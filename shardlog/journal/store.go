@@ -180,7 +180,8 @@ func (st *store) pass(id shardlog.Shard, r *run, to flow.Pos) error {
 		from := r.from
 		s, err := st.get(all[best].Name)
 		if err == nil {
-			err = s.Read(id, r.from, func(f segment.Frame) bool {
+			hold := func(p shardlog.Pin) { r.page.Pins = append(r.page.Pins, p) }
+			err = s.Read(id, r.from, hold, func(f segment.Frame) bool {
 				if f.Pos >= stop {
 					return false
 				}
@@ -205,7 +206,7 @@ func (st *store) first(m *segment.Meta, id shardlog.Shard, from flow.Pos) (flow.
 		return 0, err
 	}
 	pos := flow.Pos(math.MaxUint64)
-	err = s.Read(id, from, func(f segment.Frame) bool {
+	err = s.Read(id, from, nil, func(f segment.Frame) bool {
 		pos = max(f.Pos, from)
 		return false
 	})

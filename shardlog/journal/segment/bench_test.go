@@ -101,7 +101,7 @@ func BenchmarkRead(b *testing.B) {
 			defer seg.Close()
 			for b.Loop() {
 				for shard := range seg.Meta().Shards.All() {
-					if err := seg.Read(shard, 0, func(Frame) bool { return true }); err != nil {
+					if err := seg.Read(shard, 0, nil, func(Frame) bool { return true }); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -127,7 +127,7 @@ func BenchmarkReadPage(b *testing.B) {
 			n := seg.blocks[0].last
 			pos := flow.Pos(1)
 			for b.Loop() {
-				if err := seg.Read(1, pos, func(Frame) bool { return false }); err != nil {
+				if err := seg.Read(1, pos, nil, func(Frame) bool { return false }); err != nil {
 					b.Fatal(err)
 				}
 				pos = pos%n + 1

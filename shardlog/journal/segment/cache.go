@@ -19,6 +19,7 @@ type Cache struct {
 	dec   func() (*zstd.Decoder, error)
 
 	fetches atomic.Int64 // going on ahead of readers
+	pool    pool
 
 	mu     sync.Mutex
 	used   int
@@ -35,6 +36,7 @@ type blockID struct {
 type cached struct {
 	id  blockID
 	raw []byte
+	mem *memory // that raw lies in; nil: the collector's
 }
 
 // cachedOverhead is about what a cached block costs besides its bytes.
@@ -57,22 +59,24 @@ func NewCache(bytes int) *Cache {
 // claim returns block i if it is there. Else it makes the caller the one that
 // reads it and those after it, up to end, that are not there either: n of
 // them, to be settled. While somebody else reads block i n is 0, and over is
-// closed when that is done.
-func (c *Cache) claim(segment uint64, i, end int) (raw []byte, over <-chan struct{}, n int) {
+// closed when that is done. A block that is there comes with a hold on its
+// memory.
+func (c *Cache) claim(segment uint64, i, end int) (raw []byte, mem *memory, over <-chan struct{}, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.blocks[blockID{segment, i}]; e != nil {
 		c.order.MoveToFront(e)
-		return e.Value.(*cached).raw, nil, 0
+		b := e.Value.(*cached)
+		return b.raw, b.mem.hold(), nil, 0
 	}
 	if over := c.busy[blockID{segment, i}]; over != nil {
-		return nil, over, 0
+		return nil, nil, over, 0
 	}
 	done := make(chan struct{})
 	for ; i+n < end && !c.known(blockID{segment, i + n}); n++ {
 		c.busy[blockID{segment, i + n}] = done
 	}
-	return nil, nil, n
+	return nil, nil, nil, n
 }
 
 func (c *Cache) known(id blockID) bool { return c.blocks[id] != nil || c.busy[id] != nil }
@@ -94,7 +98,7 @@ func (c *Cache) settle(segment uint64, i, n int) {
 // missing returns the first block of [i, end) that is not there and that
 // nobody reads, or -1. It is -1 as well for a cache too small to read ahead.
 func (c *Cache) missing(segment uint64, i, end int) int {
-	if c.bytes < 2*mostAhead*aheadSize {
+	if c.bytes < 2*farSize {
 		return -1
 	}
 	c.mu.Lock()
@@ -121,7 +125,8 @@ func (c *Cache) begin() bool {
 
 func (c *Cache) end() { c.fetches.Add(-1) }
 
-func (c *Cache) put(segment uint64, i int, raw []byte) {
+// put takes a block in, with a hold of its own on the memory.
+func (c *Cache) put(segment uint64, i int, raw []byte, mem *memory) {
 	id := blockID{segment, i}
 	size := len(raw) + cachedOverhead
 	if size > c.bytes {
@@ -132,7 +137,7 @@ func (c *Cache) put(segment uint64, i int, raw []byte) {
 	if c.blocks[id] != nil {
 		return // another reader was as quick
 	}
-	c.blocks[id] = c.order.PushFront(&cached{id, raw})
+	c.blocks[id] = c.order.PushFront(&cached{id, raw, mem.hold()})
 	for c.used += size; c.used > c.bytes; {
 		c.drop(c.order.Back())
 	}
@@ -141,6 +146,7 @@ func (c *Cache) put(segment uint64, i int, raw []byte) {
 func (c *Cache) drop(e *list.Element) {
 	b := c.order.Remove(e).(*cached)
 	delete(c.blocks, b.id)
+	b.mem.Unpin()
 	c.used -= len(b.raw) + cachedOverhead
 }
 

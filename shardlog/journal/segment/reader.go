@@ -38,7 +38,7 @@ func OpenWith(fs vfs.FS, name string, c *Cache) (*Segment, error) {
 	if c == nil {
 		c = NewCache(0)
 	}
-	file, err := fs.OpenDirect(name)
+	file, err := fs.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("open segment %s: %w", name, err)
 	}
@@ -129,26 +129,35 @@ func (s *Segment) release() {
 }
 
 // Read calls visit with the shard's frames whose last position is at or after
-// from, in order, until it answers false or there are no more. The payloads'
-// memory belongs to the garbage collector: it stays valid, and is read-only.
-// A block with a wrong checksum, or that does not hold what the footer says,
-// ends the call with shardlog.ErrCorrupt, before any frame of it is visited.
-func (s *Segment) Read(shard shardlog.Shard, from flow.Pos, visit func(Frame) (more bool)) error {
+// from, in order, until it answers false or there are no more. The payloads
+// are read-only. They stay valid while what hold is given is not unpinned; with
+// a nil hold, during visit only. A block with a wrong checksum, or that does
+// not hold what the footer says, ends the call with shardlog.ErrCorrupt, before
+// any frame of it is visited.
+func (s *Segment) Read(shard shardlog.Shard, from flow.Pos, hold func(shardlog.Pin), visit func(Frame) (more bool)) error {
 	if err := s.acquire(); err != nil {
 		return err
 	}
 	defer s.release()
 	for i := find(s.blocks, shard, from); i < len(s.blocks) && s.blocks[i].shard == shard; i++ {
-		rest, err := s.block(i)
+		rest, mem, err := s.block(i)
 		if err != nil {
 			return err
 		}
-		for len(rest) > 0 {
+		if mem != nil && hold != nil {
+			hold(mem)
+		}
+		more := true
+		for len(rest) > 0 && more {
 			var f Frame
 			f, rest = firstFrame(rest, shard)
-			if f.Last() >= from && !visit(f) {
-				return nil
-			}
+			more = f.Last() < from || visit(f)
+		}
+		if hold == nil {
+			mem.Unpin()
+		}
+		if !more {
+			return nil
 		}
 		// Who goes on to the next block will go on to more.
 		s.ahead(shard, i+1)
@@ -169,28 +178,30 @@ func (s *Segment) Seek(shard shardlog.Shard, t int64) (flow.Pos, bool, error) {
 		if s.blocks[i].maxTime < t {
 			continue
 		}
-		rest, err := s.block(i)
+		rest, mem, err := s.block(i)
 		if err != nil {
 			return 0, false, err
 		}
 		for len(rest) > 0 {
 			var f Frame
 			if f, rest = firstFrame(rest, shard); f.Time >= t {
+				mem.Unpin()
 				return f.Pos, true, nil
 			}
 		}
+		mem.Unpin()
 	}
 	return 0, false, nil
 }
 
-// block returns the raw bytes of block i, checked: from the cache, or from the
-// file.
-func (s *Segment) block(i int) ([]byte, error) {
+// block returns the raw bytes of block i, checked, from the cache or from the
+// file, with a hold on their memory.
+func (s *Segment) block(i int) ([]byte, *memory, error) {
 	for {
-		raw, over, n := s.cache.claim(s.id, i, i+1)
+		raw, mem, over, n := s.cache.claim(s.id, i, i+1)
 		switch {
 		case raw != nil:
-			return raw, nil
+			return raw, mem, nil
 		case n > 0:
 			return s.fetch(i, n)
 		}
@@ -199,17 +210,22 @@ func (s *Segment) block(i int) ([]byte, error) {
 }
 
 // aheadSize is how much of a shard is read at once for a reader who goes
-// through it, and how far before the reader.
-const aheadSize = 1 << 20
+// through it, farSize how far before the reader.
+const (
+	aheadSize = 1 << 20
+	farSize   = 4 << 20
+)
 
 // ahead has the blocks of the shard read that a reader who is at block i will
 // come to. There may be no such block.
 func (s *Segment) ahead(shard shardlog.Shard, i int) {
-	far := s.reach(shard, i, aheadSize)
-	far = s.reach(shard, far, 1) // one more, to begin before it is needed
+	far := s.reach(shard, i, farSize)
 	if at := s.cache.missing(s.id, i, far); at >= 0 && s.cache.begin() {
-		_, _, n := s.cache.claim(s.id, at, s.reach(shard, at, aheadSize))
+		raw, mem, _, n := s.cache.claim(s.id, at, s.reach(shard, at, aheadSize))
 		if n == 0 || s.acquire() != nil {
+			if raw != nil { // somebody was faster
+				mem.Unpin()
+			}
 			s.cache.settle(s.id, at, n)
 			s.cache.end()
 			return
@@ -217,7 +233,8 @@ func (s *Segment) ahead(shard shardlog.Shard, i int) {
 		go func() {
 			defer s.release()
 			defer s.cache.end()
-			_, _ = s.fetch(at, n) // what is wrong is for whoever comes to it
+			_, mem, _ := s.fetch(at, n) // what is wrong is for whoever comes to it
+			mem.Unpin()
 		}()
 	}
 }
@@ -235,27 +252,40 @@ func (s *Segment) reach(shard shardlog.Shard, i, bytes int) int {
 }
 
 // fetch reads n blocks from i on, which the caller has claimed, and returns the
-// raw bytes of the first.
-func (s *Segment) fetch(i, n int) (first []byte, err error) {
+// raw bytes of the first, with a hold on their memory.
+func (s *Segment) fetch(i, n int) (first []byte, mem *memory, err error) {
 	defer s.cache.settle(s.id, i, n)
 	at, end := s.blocks[i].off, s.blocks[i+n-1].off+int64(s.blocks[i+n-1].stored)
-	stored, _, err := readAt(s.file, s.path, nil, int(end-at), at)
+	mem = s.cache.pool.get(int(end - at))
+	stored, _, err := readAt(s.file, s.path, mem.bytes(), int(end-at), at)
 	if err != nil {
-		return nil, err
+		mem.Unpin()
+		return nil, nil, err
 	}
+	read := mem
 	for k := i; k < i+n; k++ {
 		b := &s.blocks[k]
 		from := b.off - at
 		raw, err := s.decode(nil, stored[from:from+int64(b.stored):from+int64(b.stored)], b)
-		if err != nil {
-			return first, err
+		in := read
+		if b.codec != plain {
+			in = nil // decompressed, it is elsewhere
 		}
-		if k == i {
-			first = raw
+		switch {
+		case err != nil && k == i:
+			read.Unpin()
+			return nil, nil, err
+		case err != nil:
+			return first, mem, nil // whoever comes to it will be told
+		case k == i:
+			first, mem = raw, in
 		}
-		s.cache.put(s.id, k, raw)
+		s.cache.put(s.id, k, raw, in)
 	}
-	return first, nil
+	if mem == nil {
+		read.Unpin()
+	}
+	return first, mem, nil
 }
 
 // decode checks a block's stored bytes and returns the raw ones: the same

@@ -93,11 +93,14 @@ func open(t tb, fs vfs.FS, name string) *Segment {
 	return s
 }
 
+// keep is a hold that never ends: the frames stay valid.
+func keep(shardlog.Pin) {}
+
 // readAll reads every shard from its start.
 func readAll(s *Segment) ([]Frame, error) {
 	var got []Frame
 	for shard := range s.Meta().Shards.All() {
-		if err := s.Read(shard, 0, func(f Frame) bool { got = append(got, f); return true }); err != nil {
+		if err := s.Read(shard, 0, keep, func(f Frame) bool { got = append(got, f); return true }); err != nil {
 			return got, err
 		}
 	}
@@ -190,7 +193,7 @@ func TestRoundTrip(t *testing.T) {
 			from := at.Pos + flow.Pos(rapid.IntRange(-1, at.Count).Draw(t, "from"))
 			i := slices.IndexFunc(frames, func(f Frame) bool { return f.Shard == at.Shard && f.Last() >= from })
 			var got *Frame
-			if err := s.Read(at.Shard, from, func(f Frame) bool { got = &f; return false }); err != nil {
+			if err := s.Read(at.Shard, from, keep, func(f Frame) bool { got = &f; return false }); err != nil {
 				t.Fatal(err)
 			}
 			if (i < 0) != (got == nil) || got != nil && !same(*got, frames[i]) {
@@ -321,7 +324,7 @@ func TestPunch(t *testing.T) {
 	}
 	for _, f := range frames {
 		n := 0
-		err := s.Read(f.Shard, 0, func(g Frame) bool { n++; return same(f, g) })
+		err := s.Read(f.Shard, 0, nil, func(g Frame) bool { n++; return same(f, g) })
 		if dead(f.Shard) != errors.Is(err, shardlog.ErrCorrupt) || !dead(f.Shard) && n != 1 {
 			t.Errorf("shard %d: %d frames, %v", f.Shard, n, err)
 		}
@@ -351,7 +354,7 @@ func TestConcurrentReadAndClose(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			n := 0
-			err := s.Read(1, 1, func(f Frame) bool {
+			err := s.Read(1, 1, nil, func(f Frame) bool {
 				if n == 0 {
 					started.Done()
 					<-closed
@@ -371,7 +374,7 @@ func TestConcurrentReadAndClose(t *testing.T) {
 	}
 	close(closed)
 	wg.Wait()
-	if err := s.Read(1, 1, func(Frame) bool { return true }); !errors.Is(err, ErrClosed) {
+	if err := s.Read(1, 1, nil, func(Frame) bool { return true }); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
 }
@@ -380,17 +383,17 @@ func TestConcurrentReadAndClose(t *testing.T) {
 func TestCache(t *testing.T) {
 	c := NewCache(3 * (100 + cachedOverhead))
 	for i := range 3 {
-		c.put(1, i, make([]byte, 100))
+		c.put(1, i, make([]byte, 100), nil)
 	}
 	cached := func(segment uint64, i int) bool {
-		raw, _, n := c.claim(segment, i, i+1)
+		raw, _, _, n := c.claim(segment, i, i+1)
 		c.settle(segment, i, n)
 		return raw != nil
 	}
 	cached(1, 0)
-	c.put(2, 9, make([]byte, 100))
-	c.put(2, 10, make([]byte, 10_000)) // larger than the cache: not kept
-	c.put(2, 9, make([]byte, 100))     // again
+	c.put(2, 9, make([]byte, 100), nil)
+	c.put(2, 10, make([]byte, 10_000), nil) // larger than the cache: not kept
+	c.put(2, 9, make([]byte, 100), nil)     // again
 	var have []bool
 	for _, id := range []blockID{{1, 0}, {1, 1}, {1, 2}, {2, 9}, {2, 10}} {
 		have = append(have, cached(id.segment, id.index))

@@ -45,6 +45,58 @@ func (s Sequence) AppendText(dst []byte) []byte { return appendDecimal(dst, s.li
 
 func (s Sequence) String() string { return string(s.AppendText(make([]byte, 0, 56))) }
 
+// Successive appends the numbers of a shard's records in decimal, as AppendText
+// does. The number after the one before, in the same second, costs two
+// additions where another costs divisions. The zero value is ready.
+type Successive struct {
+	last           Sequence
+	high, mid, low uint64 // of last, in groups of 18, 19 and 19 digits
+	text           [18 + 19 + 19]byte
+}
+
+// The difference between two numbers whose positions differ by one is 2^80.
+const (
+	stepMid = (1 << 80) / 10_000_000_000_000_000_000
+	stepLow = (1 << 80) % 10_000_000_000_000_000_000
+)
+
+// AppendText appends s.
+func (t *Successive) AppendText(dst []byte, s Sequence) []byte {
+	next := t.last
+	next.Pos++
+	if s == next && s.Version == sequenceVersion {
+		t.low += stepLow
+		t.mid += stepMid
+		if t.low >= ten19 {
+			t.low -= ten19
+			t.mid++
+		}
+		if t.mid >= ten19 {
+			t.mid -= ten19
+			t.high++
+			t.putHigh()
+		}
+	} else {
+		var n limbs
+		n, t.low = divTen19(s.limbs())
+		n, t.mid = divTen19(n)
+		if t.high = n[0]; n[1]|n[2] != 0 || t.high < ten18/10 || t.high >= ten18 {
+			t.last = Sequence{}
+			return s.AppendText(dst) // of another length
+		}
+		t.putHigh()
+	}
+	t.last = s
+	putDigits(t.text[18:37], t.mid)
+	putDigits(t.text[37:], t.low)
+	return append(dst, t.text[:]...)
+}
+
+func (t *Successive) putHigh() {
+	putNine((*[9]byte)(t.text[0:]), uint32(t.high/1e9))
+	putNine((*[9]byte)(t.text[9:]), uint32(t.high%1e9))
+}
+
 func (s Sequence) limbs() limbs {
 	secs, pos := uint64(s.Secs)&mask36, uint64(s.Pos)
 	if s.Version == 0 {

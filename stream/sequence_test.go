@@ -174,3 +174,29 @@ func BenchmarkSequenceParse(b *testing.B) {
 		}
 	}
 }
+
+// Numbers in any order are written as each by itself.
+func TestSuccessive(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var numbers Successive
+		s := Sequence{
+			Created: rapid.Int64Range(0, mask36).Draw(t, "created"), Shard: rapid.Uint32Range(0, maxShardIndex).Draw(t, "shard"),
+			Pos: flow.Pos(rapid.Uint64Range(0, 1<<62).Draw(t, "pos")), Secs: rapid.Int64Range(0, mask36).Draw(t, "secs"), Version: sequenceVersion,
+		}
+		for range rapid.IntRange(1, 40).Draw(t, "numbers") {
+			switch rapid.IntRange(0, 9).Draw(t, "change") {
+			case 0:
+				s.Pos += flow.Pos(rapid.Uint64Range(0, 1<<40).Draw(t, "skip"))
+			case 1:
+				s.Secs = (s.Secs + 1) & mask36
+			case 2:
+				s.Version = rapid.Uint8Range(0, 2).Draw(t, "version")
+			default:
+				s.Pos++
+			}
+			if got, want := string(numbers.AppendText(nil, s)), s.String(); got != want {
+				t.Fatalf("%+v is %s, and was written as %s", s, want, got)
+			}
+		}
+	})
+}

@@ -180,6 +180,7 @@ func appendRecordsJSON(dst []byte, p *stream.ReadPage) []byte {
 	dst = slices.Grow(dst, 1024+p.Bytes/3*4+p.Bytes/64+aroundJSON*p.Records)
 	dst = append(dst, `"Records":[`...)
 	n := 0
+	var numbers stream.Successive
 	for r := range p.All {
 		ms := r.Time.UnixMilli()
 		if n > 0 {
@@ -187,7 +188,7 @@ func appendRecordsJSON(dst []byte, p *stream.ReadPage) []byte {
 		}
 		n++
 		dst = append(dst, `{"SequenceNumber":"`...)
-		dst = p.Shard.Sequence(r.Pos, ms).AppendText(dst)
+		dst = numbers.AppendText(dst, p.Shard.Sequence(r.Pos, ms))
 		dst = append(dst, `","ApproximateArrivalTimestamp":`...)
 		dst = wire.AppendSeconds(dst, ms)
 		dst = append(dst, `,"Data":`...)
@@ -244,6 +245,7 @@ func appendRecordsCBOR(dst []byte, p *stream.ReadPage) []byte {
 	dst = slices.Grow(dst, 1024+p.Bytes+aroundCBOR*p.Records)
 	dst = wire.AppendCBORText(dst, "Records")
 	dst = wire.AppendHead(dst, wire.MajorList, uint64(p.Records))
+	var numbers stream.Successive
 	for r := range p.All {
 		ms := r.Time.UnixMilli()
 		members := uint64(4)
@@ -251,7 +253,7 @@ func appendRecordsCBOR(dst []byte, p *stream.ReadPage) []byte {
 			members--
 		}
 		dst = wire.AppendHead(dst, wire.MajorMap, members)
-		dst = appendSequenceCBOR(wire.AppendCBORText(dst, "SequenceNumber"), p.Shard.Sequence(r.Pos, ms))
+		dst = appendSuccessiveCBOR(wire.AppendCBORText(dst, "SequenceNumber"), &numbers, p.Shard.Sequence(r.Pos, ms))
 		dst = wire.AppendCBORTime(wire.AppendCBORText(dst, "ApproximateArrivalTimestamp"), ms)
 		dst = wire.AppendCBORBytes(wire.AppendCBORText(dst, "Data"), r.Data)
 		if r.Key != "" {

@@ -180,6 +180,7 @@ func appendResultsJSON(dst []byte, recs []stream.PutRecord) []byte {
 	dst = append(dst, `{"FailedRecordCount":`...)
 	dst = strconv.AppendInt(dst, int64(failures(recs)), 10)
 	dst = append(dst, `,"Records":[`...)
+	var numbers successive
 	for i := range recs {
 		r := &recs[i]
 		if i > 0 {
@@ -195,7 +196,7 @@ func appendResultsJSON(dst []byte, recs []stream.PutRecord) []byte {
 			continue
 		}
 		dst = append(dst, `{"SequenceNumber":"`...)
-		dst = r.Seq.AppendText(dst)
+		dst = numbers.of(r.Shard).AppendText(dst, r.Seq)
 		dst = append(dst, `","ShardId":"`...)
 		dst = appendShardID(dst, r.Shard)
 		dst = append(dst, `"}`...)
@@ -211,6 +212,7 @@ func appendResultsCBOR(dst []byte, recs []stream.PutRecord) []byte {
 	dst = wire.AppendCBORInt(dst, int64(failures(recs)))
 	dst = wire.AppendCBORText(dst, "Records")
 	dst = wire.AppendHead(dst, wire.MajorList, uint64(len(recs)))
+	var numbers successive
 	for i := range recs {
 		r := &recs[i]
 		dst = wire.AppendHead(dst, wire.MajorMap, 2)
@@ -222,11 +224,17 @@ func appendResultsCBOR(dst []byte, recs []stream.PutRecord) []byte {
 			dst = wire.AppendCBORText(dst, message)
 			continue
 		}
-		dst = appendSequenceCBOR(wire.AppendCBORText(dst, "SequenceNumber"), r.Seq)
+		dst = appendSuccessiveCBOR(wire.AppendCBORText(dst, "SequenceNumber"), numbers.of(r.Shard), r.Seq)
 		dst = appendShardCBOR(wire.AppendCBORText(dst, "ShardId"), r.Shard)
 	}
 	return dst
 }
+
+// successive writes the sequence numbers of a request, whose records of one
+// shard follow each other; shards may share a place, as they may not.
+type successive [8]stream.Successive
+
+func (n *successive) of(shard uint32) *stream.Successive { return &n[shard%uint32(len(n))] }
 
 // appendShardID appends shardId-000000000042. (stream.ShardID in place)
 func appendShardID(dst []byte, index uint32) []byte {
@@ -240,6 +248,16 @@ func appendShardID(dst []byte, index uint32) []byte {
 
 func appendShardCBOR(dst []byte, index uint32) []byte {
 	return appendShardID(wire.AppendHead(dst, wire.MajorText, uint64(len("shardId-000000000000"))), index)
+}
+
+func appendSuccessiveCBOR(dst []byte, n *stream.Successive, seq stream.Sequence) []byte {
+	const digits = 56 // of all numbers but those of shards older than 1970
+	at := len(dst)
+	dst = n.AppendText(wire.AppendHead(dst, wire.MajorText, digits), seq)
+	if len(dst)-at == 2+digits {
+		return dst
+	}
+	return appendSequenceCBOR(dst[:at], seq)
 }
 
 func appendSequenceCBOR(dst []byte, seq stream.Sequence) []byte {

@@ -19,6 +19,7 @@ type Cache struct {
 	dec   func() (*zstd.Decoder, error)
 
 	fetches atomic.Int64 // going on ahead of readers
+	ahead   atomic.Int64 // bytes to read ahead of each
 	pool    pool
 
 	mu     sync.Mutex
@@ -37,6 +38,8 @@ type cached struct {
 	id  blockID
 	raw []byte
 	mem *memory // that raw lies in; nil: the collector's
+
+	read bool // somebody came for it
 }
 
 // cachedOverhead is about what a cached block costs besides its bytes.
@@ -45,7 +48,7 @@ const cachedOverhead = 256
 // NewCache makes a cache that holds up to the given number of bytes of
 // decoded blocks. Zero is fine: then only the decoder is shared.
 func NewCache(bytes int) *Cache {
-	return &Cache{
+	c := &Cache{
 		bytes:  bytes,
 		blocks: make(map[blockID]*list.Element),
 		busy:   make(map[blockID]chan struct{}),
@@ -54,6 +57,8 @@ func NewCache(bytes int) *Cache {
 				zstd.WithDecoderMaxMemory(frameHeader+MaxPayload))
 		}),
 	}
+	c.ahead.Store(mostFar)
+	return c
 }
 
 // claim returns block i if it is there. Else it makes the caller the one that
@@ -67,6 +72,10 @@ func (c *Cache) claim(segment uint64, i, end int) (raw []byte, mem *memory, over
 	if e := c.blocks[blockID{segment, i}]; e != nil {
 		c.order.MoveToFront(e)
 		b := e.Value.(*cached)
+		if !b.read {
+			b.read = true
+			c.ahead.Store(min(c.ahead.Load()+blockSize/16, mostFar))
+		}
 		return b.raw, b.mem.hold(), nil, 0
 	}
 	if over := c.busy[blockID{segment, i}]; over != nil {
@@ -98,7 +107,7 @@ func (c *Cache) settle(segment uint64, i, n int) {
 // missing returns the first block of [i, end) that is not there and that
 // nobody reads, or -1. It is -1 as well for a cache too small to read ahead.
 func (c *Cache) missing(segment uint64, i, end int) int {
-	if c.bytes < 2*farSize {
+	if c.bytes < 2*mostFar {
 		return -1
 	}
 	c.mu.Lock()
@@ -114,6 +123,13 @@ func (c *Cache) missing(segment uint64, i, end int) int {
 // mostAhead is how many reads ahead go on at a time.
 const mostAhead = 8
 
+// mostFar is how far before a reader blocks are read, at most: about what one
+// GetRecords takes, so that the next one finds it there.
+const mostFar = 12 << 20
+
+// far is how far they are read now: less when blocks were let go unread.
+func (c *Cache) far() int { return int(c.ahead.Load()) }
+
 // begin asks whether one more may, until end.
 func (c *Cache) begin() bool {
 	if c.fetches.Add(1) <= mostAhead {
@@ -125,8 +141,9 @@ func (c *Cache) begin() bool {
 
 func (c *Cache) end() { c.fetches.Add(-1) }
 
-// put takes a block in, with a hold of its own on the memory.
-func (c *Cache) put(segment uint64, i int, raw []byte, mem *memory) {
+// put takes a block in, with a hold of its own on the memory; read says whether
+// somebody came for it already.
+func (c *Cache) put(segment uint64, i int, raw []byte, mem *memory, read bool) {
 	id := blockID{segment, i}
 	size := len(raw) + cachedOverhead
 	if size > c.bytes {
@@ -137,9 +154,13 @@ func (c *Cache) put(segment uint64, i int, raw []byte, mem *memory) {
 	if c.blocks[id] != nil {
 		return // another reader was as quick
 	}
-	c.blocks[id] = c.order.PushFront(&cached{id, raw, mem.hold()})
+	c.blocks[id] = c.order.PushFront(&cached{id, raw, mem.hold(), read})
 	for c.used += size; c.used > c.bytes; {
-		c.drop(c.order.Back())
+		last := c.order.Back()
+		if !last.Value.(*cached).read { // read too early, for so many readers
+			c.ahead.Store(max(c.ahead.Load()/2, aheadSize))
+		}
+		c.drop(last)
 	}
 }
 

@@ -210,16 +210,13 @@ func (s *Segment) block(i int) ([]byte, *memory, error) {
 }
 
 // aheadSize is how much of a shard is read at once for a reader who goes
-// through it, farSize how far before the reader.
-const (
-	aheadSize = 1 << 20
-	farSize   = 4 << 20
-)
+// through it.
+const aheadSize = 1 << 20
 
 // ahead has the blocks of the shard read that a reader who is at block i will
 // come to. There may be no such block.
 func (s *Segment) ahead(shard shardlog.Shard, i int) {
-	far := s.reach(shard, i, farSize)
+	far := s.reach(shard, i, s.cache.far())
 	if at := s.cache.missing(s.id, i, far); at >= 0 && s.cache.begin() {
 		raw, mem, _, n := s.cache.claim(s.id, at, s.reach(shard, at, aheadSize))
 		if n == 0 || s.acquire() != nil {
@@ -280,7 +277,7 @@ func (s *Segment) fetch(i, n int) (first []byte, mem *memory, err error) {
 		case k == i:
 			first, mem = raw, in
 		}
-		s.cache.put(s.id, k, raw, in)
+		s.cache.put(s.id, k, raw, in, k == i)
 	}
 	if mem == nil {
 		read.Unpin()

@@ -383,7 +383,7 @@ func TestConcurrentReadAndClose(t *testing.T) {
 func TestCache(t *testing.T) {
 	c := NewCache(3 * (100 + cachedOverhead))
 	for i := range 3 {
-		c.put(1, i, make([]byte, 100), nil)
+		c.put(1, i, make([]byte, 100), nil, true)
 	}
 	cached := func(segment uint64, i int) bool {
 		raw, _, _, n := c.claim(segment, i, i+1)
@@ -391,9 +391,9 @@ func TestCache(t *testing.T) {
 		return raw != nil
 	}
 	cached(1, 0)
-	c.put(2, 9, make([]byte, 100), nil)
-	c.put(2, 10, make([]byte, 10_000), nil) // larger than the cache: not kept
-	c.put(2, 9, make([]byte, 100), nil)     // again
+	c.put(2, 9, make([]byte, 100), nil, true)
+	c.put(2, 10, make([]byte, 10_000), nil, true) // larger than the cache: not kept
+	c.put(2, 9, make([]byte, 100), nil, true)     // again
 	var have []bool
 	for _, id := range []blockID{{1, 0}, {1, 1}, {1, 2}, {2, 9}, {2, 10}} {
 		have = append(have, cached(id.segment, id.index))

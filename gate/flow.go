@@ -66,9 +66,9 @@ func (f *Flow) Open() error {
 }
 
 // Send sends one message, made as wire's BeginEvent and EndMessage make it in
-// the call's format, and returns when it is on its way. It does not keep it. An
-// error means that the caller is gone or was cut off because it took nothing
-// for Stall.
+// the call's format, and returns when it is on its way. An error means that the
+// caller is gone or was cut off because it took nothing for Stall: then HTTP/2
+// may still be reading the message, which must not be written to any more.
 func (f *Flow) Send(message []byte) error {
 	switch {
 	case f.x != nil:

@@ -65,12 +65,12 @@ func (h *house) end() error {
 
 type obj = map[string]any
 
-// call performs an operation with credentials that nobody checks.
-func (h *house) call(op string, in obj) (status int, out obj, err error) {
+// request is an operation's, with credentials that nobody checks.
+func (h *house) request(op string, in obj) *http.Request {
 	body, _ := json.Marshal(in)
 	req, err := http.NewRequest("POST", h.url, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, err
+		panic(err) // the address is ours
 	}
 	now := time.Now().UTC()
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
@@ -78,7 +78,12 @@ func (h *house) call(op string, in obj) (status int, out obj, err error) {
 	req.Header.Set("X-Amz-Date", now.Format("20060102T150405Z"))
 	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/"+now.Format("20060102")+
 		"/us-east-1/kinesis/aws4_request, SignedHeaders=host;x-amz-date, Signature="+strings.Repeat("0", 64))
-	resp, err := h.http.Do(req)
+	return req
+}
+
+// call performs an operation.
+func (h *house) call(op string, in obj) (status int, out obj, err error) {
+	resp, err := h.http.Do(h.request(op, in))
 	if err != nil {
 		return 0, nil, err
 	}

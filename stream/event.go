@@ -53,12 +53,16 @@ type Event struct {
 	made         time.Time
 	holders      int // subscriptions that have it, and home while it keeps it
 	wanted       int // by subscriptions that are still to come
-	kept         bool
+	kept, lost   bool
 	older, newer *Event // those that are kept, too
 }
 
 // Release gives the event and its memory back.
-func (ev *Event) Release() { ev.home.release(ev) }
+func (ev *Event) Release() { ev.home.release(ev, false) }
+
+// Lose is Release by one who cannot tell whether the message is still being
+// read, as after a write that failed: its memory is not used again.
+func (ev *Event) Lose() { ev.home.release(ev, true) }
 
 // eventKey is what an event begins with: whoever wants the same is given the
 // same.
@@ -189,8 +193,9 @@ func (t *events) blank() *Event {
 	return ev
 }
 
-func (t *events) release(ev *Event) {
+func (t *events) release(ev *Event, lost bool) {
 	t.mu.Lock()
+	ev.lost = ev.lost || lost
 	t.drop(ev)
 	t.mu.Unlock()
 }
@@ -202,9 +207,11 @@ func (t *events) drop(ev *Event) {
 		return
 	}
 	t.held -= cap(ev.Message)
-	t.giveBack(ev.Message)
+	if !ev.lost {
+		t.giveBack(ev.Message)
+	}
 	ev.ReadPage.Release()
-	ev.Continuation, ev.Message, ev.next, ev.last, ev.void, ev.key = Sequence{}, nil, 0, 0, false, eventKey{}
+	ev.Continuation, ev.Message, ev.next, ev.last, ev.void, ev.lost, ev.key = Sequence{}, nil, 0, 0, false, false, eventKey{}
 	t.unused.Put(ev)
 }
 

@@ -74,11 +74,11 @@ func (a *api) subscribeToShard(ctx context.Context, c *gate.Call, in *subscribeT
 		if err != nil {
 			return err
 		}
-		err = flow.Send(ev.Message)
-		ev.Release()
-		if err != nil {
+		if err := flow.Send(ev.Message); err != nil {
+			ev.Lose()
 			return err
 		}
+		ev.Release()
 	}
 }
 

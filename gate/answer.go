@@ -75,7 +75,9 @@ func (g *Gate) send(w http.ResponseWriter, x *exchange, status int, contentType 
 	}
 	w.WriteHeader(status)
 	if len(body) > 0 {
-		w.Write(body) // an error means that the caller is gone, which its next read tells it
+		// An error means that the caller is gone, which its next read tells it.
+		_, err := w.Write(body)
+		x.lost = err != nil
 	}
 }
 

@@ -23,6 +23,7 @@ type exchange struct {
 	inflated []byte // what the body was compressed from, if it was; the pool's
 	ownBody  []byte
 	ownOut   []byte
+	lost     bool      // the answer could not be written
 	ids      [2]string // request id, extended request id
 	length   [1]string
 	op       *operation
@@ -230,6 +231,8 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, x *exchange, op *op
 		g.sendResult(w, x, out)
 	}
 	switch {
+	case x.lost: // HTTP/2 may still be reading it
+		x.ownOut, x.lost = nil, false
 	case cap(out) > small:
 		g.buffers.put(out)
 	case !pooled:

@@ -236,3 +236,28 @@ func TestSlowReadersShareMemory(t *testing.T) {
 		t.Errorf("events of %v records", sizes)
 	}
 }
+
+// A message that may still be read after its subscription has ended is not
+// written over by the next one.
+func TestLostMessage(t *testing.T) {
+	f := newFixture(t, false)
+	orders := f.create("orders", 1)
+	form := newLines()
+	f.register(orders, "c")
+	sub, err := f.Subscribe(t.Context(), orders, "c", 0, "shardId-0", horizon, &form.Form)
+	f.must(err)
+	defer sub.Close()
+	var kept [][]byte
+	for i := range 100 {
+		f.put(orders, "k", fmt.Sprint(i))
+		ev, err := sub.Next()
+		f.must(err)
+		kept = append(kept, ev.Message)
+		ev.Lose()
+	}
+	for i, m := range kept {
+		if string(m) != fmt.Sprintln(i) {
+			t.Fatalf("message %d reads %q now", i, m)
+		}
+	}
+}

@@ -46,7 +46,7 @@ type Event struct {
 	void bool     // nothing was there to be told
 
 	home    *events
-	writing sync.Mutex // held by whom it is made
+	writing sync.RWMutex // held by whom it is made, while it is
 
 	// home.mu guards the rest.
 	key          eventKey
@@ -123,8 +123,8 @@ func (t *events) claim(key eventKey, now time.Time) (ev *Event, mine bool) {
 			t.let(ev)
 		}
 		t.mu.Unlock()
-		ev.writing.Lock() // wait until it is filled
-		ev.writing.Unlock()
+		ev.writing.RLock() // wait until it is filled
+		defer ev.writing.RUnlock()
 		return ev, false
 	}
 	ev = t.blank()

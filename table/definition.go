@@ -3,7 +3,6 @@ package table
 import (
 	"hash/crc32"
 	"slices"
-	"strings"
 
 	"github.com/thalweg/thalweg/fault"
 	"github.com/thalweg/thalweg/table/attr"
@@ -238,7 +237,9 @@ func (s Schema) keyIn(encoded string) (string, bool) {
 // successor is the least string above all that begin with s; "" when there is
 // none, for s made of nothing but 255.
 func successor(s string) string {
-	s = strings.TrimRight(s, "\xff")
+	for s != "" && s[len(s)-1] == 0xff {
+		s = s[:len(s)-1]
+	}
 	if s == "" {
 		return ""
 	}

@@ -68,11 +68,4 @@ func optional(s string) *string {
 	return &s
 }
 
-func number(n *int64) int64 {
-	if n == nil {
-		return 0
-	}
-	return *n
-}
-
 func yes(b *bool) bool { return b != nil && *b }

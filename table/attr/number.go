@@ -21,6 +21,8 @@ const (
 	minExp    = -129 // so 10^-130
 )
 
+//lint:file-ignore ST1005 AWS begins its sentences with capitals
+
 // What AWS says about numbers it does not take.
 var (
 	ErrOverflow  = errors.New("Number overflow. Attempting to store a number with magnitude larger than supported range")

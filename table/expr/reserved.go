@@ -48,7 +48,7 @@ WITHIN WITHOUT WORK WRAPPED WRITE YEAR ZONE
 
 // isReserved reports whether a name is a reserved word, in any case.
 func isReserved(name string) bool {
-	if len(name) > 16 {
+	if len(name) < 2 || len(name) > 16 { // as no word is
 		return false
 	}
 	upper := strings.ToUpper(name)

@@ -13,11 +13,11 @@ import (
 type epoch struct {
 	arena  *arena
 	slots  []*slot
-	chunks []*chunk
-	shards []*shard // those with frames here; sorted when frozen
-	first  flow.Pos // LSN it begins at
-	next   flow.Pos // LSN after it; set when frozen
-	born   int64    // time of its first frame, Unix ms; 0 while empty
+	chunks atomic.Pointer[[]*chunk] // readers of what is published look while the committer appends
+	shards []*shard                 // those with frames here; sorted when frozen
+	first  flow.Pos                 // LSN it begins at
+	next   flow.Pos                 // LSN after it; set when frozen
+	born   int64                    // time of its first frame, Unix ms; 0 while empty
 	frames int64
 	live   int64 // bytes charged to the arena
 	state  *state
@@ -28,6 +28,7 @@ type epoch struct {
 
 func newEpoch(a *arena, first flow.Pos) *epoch {
 	e := &epoch{arena: a, first: first}
+	e.chunks.Store(new([]*chunk))
 	e.refs.Store(1)
 	return e
 }
@@ -37,8 +38,9 @@ func (e *epoch) hold(c *chunk) uint32 {
 	if c.epoch != e {
 		c.refs.Add(1)
 		c.epoch = e
-		c.index = uint32(len(e.chunks))
-		e.chunks = append(e.chunks, c)
+		list := append(*e.chunks.Load(), c)
+		c.index = uint32(len(list) - 1)
+		e.chunks.Store(&list)
 	}
 	return c.index
 }
@@ -48,19 +50,18 @@ func (e *epoch) Unpin() {
 	if e.refs.Add(-1) != 0 {
 		return
 	}
-	for _, c := range e.chunks {
+	for _, c := range *e.chunks.Swap(nil) {
 		c.release(1)
 	}
-	e.chunks = nil
 }
 
 func (e *epoch) payload(r *ref) []byte {
-	return e.chunks[r.chunk].buf[r.off : r.off+r.length : r.off+r.length]
+	return (*e.chunks.Load())[r.chunk].buf[r.off : r.off+r.length : r.off+r.length]
 }
 
 // header is the frame header in front of a payload.
 func (e *epoch) header(r *ref) []byte {
-	return e.chunks[r.chunk].buf[r.off-frameHeader : r.off]
+	return (*e.chunks.Load())[r.chunk].buf[r.off-frameHeader : r.off]
 }
 
 // publish makes a frame on disk visible to readers. The shard's lock is held.

@@ -272,3 +272,36 @@ func TestFailedBeginIsFinal(t *testing.T) {
 		j.Close()
 	}
 }
+
+// Readers of a live epoch look at its list of chunks while the committer adds
+// to it: the race detector judges.
+func TestReadWhileChunksAreAdded(t *testing.T) {
+	j := open(t, Config{FS: vfs.NewMem(1 << 40), SegmentBytes: 256 << 20})
+	create(t, j, 2)
+	first := put(j, 1, "k", "v")
+	if first.Err != nil {
+		t.Fatal(first.Err)
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		large := string(make([]byte, chunkSize/2))
+		for range 12 {
+			if e := put(j, 2, "k", large); e.Err != nil {
+				t.Error(e.Err)
+			}
+		}
+	}()
+	for done := false; !done; {
+		select {
+		case <-written:
+			done = true
+		default:
+		}
+		var p shardlog.Page
+		if err := j.Read(context.Background(), 1, first.Pos, shardlog.Limit{}, &p); err != nil || p.Records != 2 {
+			t.Fatalf("%d records: %v", p.Records, err)
+		}
+		p.Release()
+	}
+}

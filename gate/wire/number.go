@@ -43,10 +43,11 @@ func clampInt(f float64) int64 {
 // what was written is rounded.
 func millis(number []byte) int64 {
 	whole, frac, _ := bytes.Cut(number, []byte{'.'})
-	if len(whole) > 15 || bytes.IndexByte(number, 'e') >= 0 || bytes.IndexByte(number, 'E') >= 0 {
+	s, err := strconv.ParseInt(string(whole), 10, 64)
+	const most = math.MaxInt64/1000 - 1 // so that milliseconds and a carry fit as well
+	if err != nil || s > most || s < -most || bytes.IndexByte(frac, 'e') >= 0 || bytes.IndexByte(frac, 'E') >= 0 {
 		return clampInt(math.Round(double(number) * 1000))
 	}
-	s, _ := strconv.ParseInt(string(whole), 10, 64)
 	var ms int64
 	for i := range 3 {
 		ms *= 10

@@ -183,10 +183,6 @@ func (f *Faulty) Open(name string) (File, error) {
 	return f.file(Op{Kind: OpOpen, Name: name}, f.fs.Open)
 }
 
-func (f *Faulty) OpenDirect(name string) (File, error) {
-	return f.file(Op{Kind: OpOpen, Name: name}, f.fs.OpenDirect)
-}
-
 func (f *Faulty) OpenRW(name string) (File, error) {
 	return f.file(Op{Kind: OpOpen, Name: name}, f.fs.OpenRW)
 }

@@ -167,16 +167,6 @@ func (m *Mem) CreateDirect(name string) (File, error) {
 // CreatePrivate is Create: memory has one owner.
 func (m *Mem) CreatePrivate(name string) (File, error) { return m.Create(name) }
 
-// OpenDirect refuses the reads that a disk would.
-func (m *Mem) OpenDirect(name string) (File, error) {
-	f, err := m.open(name, false)
-	if err != nil {
-		return nil, err
-	}
-	f.(*memFile).direct = true
-	return f, nil
-}
-
 func (m *Mem) Open(name string) (File, error) { return m.open(name, false) }
 
 func (m *Mem) OpenRW(name string) (File, error) { return m.open(name, true) }

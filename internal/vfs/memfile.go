@@ -50,7 +50,7 @@ type memFile struct {
 	node   *memNode
 	name   string
 	write  bool
-	direct bool // takes whole sectors only
+	direct bool // made by CreateDirect
 	closed atomic.Bool
 }
 
@@ -82,9 +82,6 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.check("read", false, off); err != nil {
 		return 0, err
 	}
-	if f.direct && !sectors(p, off) {
-		return 0, pathError("read", f.name, syscall.EINVAL)
-	}
 	n := f.node
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -102,7 +99,7 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	return got, nil
 }
 
-// sectors tells whether p at off is what direct reading and writing take.
+// sectors tells whether p at off is what direct writing takes.
 func sectors(p []byte, off int64) bool {
 	return (int64(uintptr(unsafe.Pointer(unsafe.SliceData(p))))|int64(len(p))|off)%Sector == 0
 }

@@ -128,11 +128,3 @@ func (osFS) CreateDirect(name string) (File, error) {
 	}
 	return f, err
 }
-
-func (osFS) OpenDirect(name string) (File, error) {
-	f, err := openFile(name, os.O_RDONLY|unix.O_DIRECT, 0)
-	if errors.Is(err, unix.EINVAL) {
-		return osFS{}.Open(name)
-	}
-	return f, err
-}

@@ -21,5 +21,3 @@ func (f *osFile) SyncData() error { return f.Sync() }
 func (f *osFile) Punch(off, n int64) error { return nil }
 
 func (fs osFS) CreateDirect(name string) (File, error) { return fs.Create(name) }
-
-func (fs osFS) OpenDirect(name string) (File, error) { return fs.Open(name) }

@@ -31,9 +31,6 @@ type FS interface {
 	// CreatePrivate is Create for secrets: nobody but the owner may read the
 	// file, where the system knows owners.
 	CreatePrivate(name string) (File, error)
-	// OpenDirect opens an existing file for reading past the system's cache,
-	// where that can be: by ReadAt of whole sectors into Aligned memory.
-	OpenDirect(name string) (File, error)
 	// Open opens an existing file for reading; OpenRW also for writing.
 	Open(name string) (File, error)
 	OpenRW(name string) (File, error)
@@ -72,7 +69,7 @@ type File interface {
 	Punch(off, n int64) error
 }
 
-// Sector is the unit of direct reading and writing.
+// Sector is the unit of writing to a file that CreateDirect made.
 const Sector = 4096
 
 // Aligned returns an empty slice with room for n bytes at least, whose memory

@@ -109,15 +109,20 @@ func (s *server) stop() {
 // call performs one operation. A failure that the server answered is fault; one
 // of the connection, as when the server is killed, leaves the outcome unknown.
 func (s *server) call(op string, in, out any) (fault string, err error) {
+	return s.send("kinesis", "application/x-amz-json-1.1", "Kinesis_20131202."+op, in, out)
+}
+
+// send is call for an operation of any service.
+func (s *server) send(service, content, target string, in, out any) (fault string, err error) {
 	body, _ := json.Marshal(in)
 	r, err := http.NewRequest("POST", s.url, bytes.NewReader(body))
 	if err != nil {
 		return "", err
 	}
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "Kinesis_20131202."+op)
+	r.Header.Set("Content-Type", content)
+	r.Header.Set("X-Amz-Target", target)
 	r.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/"+time.Now().UTC().Format("20060102")+"/us-east-1/kinesis/aws4_request, SignedHeaders=host;x-amz-date;x-amz-target, Signature="+strings.Repeat("0", 64))
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/"+time.Now().UTC().Format("20060102")+"/us-east-1/"+service+"/aws4_request, SignedHeaders=host;x-amz-date;x-amz-target, Signature="+strings.Repeat("0", 64))
 	resp, err := s.http.Do(r)
 	if err != nil {
 		return "", err

@@ -1,12 +1,9 @@
 package crash
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -299,29 +296,5 @@ func (s *server) step(x step) (*saw, error) {
 
 // table is call for an operation on tables.
 func (s *server) table(op string, in, out any) (fault string, err error) {
-	body, _ := json.Marshal(in)
-	r, err := http.NewRequest("POST", s.url, bytes.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	r.Header.Set("X-Amz-Target", "DynamoDB_20120810."+op)
-	r.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/"+time.Now().UTC().Format("20060102")+"/us-east-1/dynamodb/aws4_request, SignedHeaders=host;x-amz-date;x-amz-target, Signature="+strings.Repeat("0", 64))
-	resp, err := s.http.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return "", err
-	}
-	if resp.StatusCode != 200 {
-		return string(answer), nil
-	}
-	if out == nil {
-		return "", nil
-	}
-	return "", json.Unmarshal(answer, out)
+	return s.send("dynamodb", "application/x-amz-json-1.0", "DynamoDB_20120810."+op, in, out)
 }

@@ -53,7 +53,7 @@ func get(t tb, fs vfs.FS, name string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _, err := readAt(f, name, nil, int(n), 0)
+	b, err := readAt(f, name, nil, int(n), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

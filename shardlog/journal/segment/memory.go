@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"github.com/thalweg/thalweg/internal/offheap"
-	"github.com/thalweg/thalweg/internal/vfs"
 )
 
 // memory is what blocks were read into, one after another. It is used again
@@ -32,11 +31,10 @@ func (m *memory) Unpin() {
 	}
 }
 
-// The sizes of pooled memory: for one block, and for a read ahead, with the
-// sectors that they begin and end in.
+// The sizes of pooled memory: for one block, and for a read ahead.
 const (
-	oneRead = blockSize + 2*vfs.Sector
-	bigRead = aheadSize + 2*vfs.Sector
+	oneRead = blockSize
+	bigRead = aheadSize
 )
 
 // spare is how much memory of each size is kept for the next reads.
@@ -52,7 +50,7 @@ type pool struct {
 // little or too much to be worth it.
 func (p *pool) get(n int) *memory {
 	list, size := &p.one, oneRead
-	switch n += 2 * vfs.Sector; {
+	switch {
 	case n > bigRead, n < oneRead/4:
 		return nil
 	case n > oneRead:

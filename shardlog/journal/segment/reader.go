@@ -58,7 +58,7 @@ func (s *Segment) load() error {
 	if size < trailerSize {
 		return corrupt(s.path, size, flawed(0, "file ends before it has a trailer"))
 	}
-	end, _, err := readAt(s.file, s.path, nil, trailerSize, size-trailerSize)
+	end, err := readAt(s.file, s.path, nil, trailerSize, size-trailerSize)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (s *Segment) load() error {
 	if bad != nil {
 		return corrupt(s.path, size-trailerSize, bad)
 	}
-	footer, _, err := readAt(s.file, s.path, nil, n, off)
+	footer, err := readAt(s.file, s.path, nil, n, off)
 	if err != nil {
 		return err
 	}
@@ -253,13 +253,12 @@ func (s *Segment) reach(shard shardlog.Shard, i, bytes int) int {
 func (s *Segment) fetch(i, n int) (first []byte, mem *memory, err error) {
 	defer s.cache.settle(s.id, i, n)
 	at, end := s.blocks[i].off, s.blocks[i+n-1].off+int64(s.blocks[i+n-1].stored)
-	mem = s.cache.pool.get(int(end - at))
-	stored, _, err := readAt(s.file, s.path, mem.bytes(), int(end-at), at)
+	read := s.cache.pool.get(int(end - at))
+	defer read.Unpin()
+	stored, err := readAt(s.file, s.path, read.bytes(), int(end-at), at)
 	if err != nil {
-		mem.Unpin()
 		return nil, nil, err
 	}
-	read := mem
 	for k := i; k < i+n; k++ {
 		b := &s.blocks[k]
 		from := b.off - at
@@ -270,17 +269,13 @@ func (s *Segment) fetch(i, n int) (first []byte, mem *memory, err error) {
 		}
 		switch {
 		case err != nil && k == i:
-			read.Unpin()
 			return nil, nil, err
 		case err != nil:
 			return first, mem, nil // whoever comes to it will be told
 		case k == i:
-			first, mem = raw, in
+			first, mem = raw, in.hold()
 		}
 		s.cache.put(s.id, k, raw, in, k == i)
-	}
-	if mem == nil {
-		read.Unpin()
 	}
 	return first, mem, nil
 }

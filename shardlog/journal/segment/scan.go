@@ -9,7 +9,6 @@ import "fmt"
 type scan struct {
 	s   *Segment
 	buf []byte // what the file holds from off on
-	mem []byte // where buf lies
 	off int64
 	raw []byte
 }
@@ -28,11 +27,12 @@ func (c *scan) stored(i int) ([]byte, error) {
 		for j := i + 1; j < len(c.s.blocks) && n+int64(c.s.blocks[j].stored) <= scanSize; j++ {
 			n += int64(c.s.blocks[j].stored)
 		}
-		var err error
-		if c.buf, c.mem, err = readAt(c.s.file, c.s.path, c.mem, int(n), b.off); err != nil {
+		buf, err := readAt(c.s.file, c.s.path, c.buf, int(n), b.off)
+		if err != nil {
+			c.buf = c.buf[:0] // it may hold anything
 			return nil, err
 		}
-		c.off, at = b.off, 0
+		c.buf, c.off, at = buf, b.off, 0
 	}
 	return c.buf[at : at+int64(b.stored)], nil
 }

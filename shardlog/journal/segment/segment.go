@@ -104,22 +104,18 @@ func corrupt(name string, base int64, f *flaw) error {
 }
 
 // readAt returns the n bytes at off, in buf if it has the room and in new
-// memory else, and the memory that they lie in. A file that ends too early is
-// corrupt.
-func readAt(f vfs.File, name string, buf []byte, n int, off int64) (got, mem []byte, err error) {
-	from := off &^ (vfs.Sector - 1)
-	skip := int(off - from)
-	if need := skip + n + vfs.Sector; cap(buf) < need {
-		buf = vfs.Aligned(need)
+// memory else. A file that ends too early is corrupt.
+func readAt(f vfs.File, name string, buf []byte, n int, off int64) ([]byte, error) {
+	if cap(buf) < n {
+		buf = make([]byte, n)
 	}
-	buf = buf[:(skip+n+vfs.Sector-1)&^(vfs.Sector-1)]
-	m, err := f.ReadAt(buf, from)
+	m, err := f.ReadAt(buf[:n], off)
 	switch {
-	case m >= skip+n:
-		return buf[skip : skip+n : skip+n], buf, nil
+	case m == n:
+		return buf[:n], nil
 	case atEnd(err):
-		return nil, buf, corrupt(name, off, flawed(int64(max(m-skip, 0)), "file ends %d bytes too early", skip+n-m))
+		return nil, corrupt(name, off, flawed(int64(m), "file ends %d bytes too early", n-m))
 	default:
-		return nil, buf, fmt.Errorf("read segment %s at offset %d: %w", name, off, err)
+		return nil, fmt.Errorf("read segment %s at offset %d: %w", name, off, err)
 	}
 }

@@ -8,12 +8,9 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -242,9 +239,9 @@ func peerServers(scratch, names string) ([]server, error) {
 				return nil, fmt.Errorf("install kinesalite (needs Node.js; -peers '' leaves it out): %w", err)
 			}
 			out = append(out, server{name: name, start: func(dir string) (*exec.Cmd, string, error) {
-				port := freePort()
+				port := load.FreePort()
 				cmd := exec.Command("node", filepath.Join(modules, "kinesalite", "cli.js"), "--port", port, "--path", dir, "--createStreamMs", "0", "--shardLimit", "100")
-				return listening(cmd, port)
+				return load.Listening(cmd, port)
 			}})
 		case "kinesis-mock":
 			modules, err := npm("kinesis-local@0.6.2")
@@ -252,46 +249,16 @@ func peerServers(scratch, names string) ([]server, error) {
 				return nil, fmt.Errorf("install kinesis-mock (needs Node.js; -peers '' leaves it out): %w", err)
 			}
 			out = append(out, server{name: name, start: func(dir string) (*exec.Cmd, string, error) {
-				port, tls := freePort(), freePort()
+				port, tls := load.FreePort(), load.FreePort()
 				cmd := exec.Command("node", filepath.Join(modules, "kinesis-local", "main.js"))
 				cmd.Dir = filepath.Join(modules, "kinesis-local")
 				cmd.Env = append(os.Environ(), "KINESIS_MOCK_PLAIN_PORT="+port, "KINESIS_MOCK_TLS_PORT="+tls, "LOG_LEVEL=ERROR",
 					"CREATE_STREAM_DURATION=0ms", "SHARD_LIMIT=100", "SHOULD_PERSIST_DATA=true", "PERSIST_PATH="+dir, "PERSIST_INTERVAL=5s")
-				return listening(cmd, port)
+				return load.Listening(cmd, port)
 			}})
 		default:
 			return nil, fmt.Errorf("no server %q", name)
 		}
 	}
 	return out, nil
-}
-
-func freePort() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
-// listening starts cmd and waits until its port takes connections.
-func listening(cmd *exec.Cmd, port string) (*exec.Cmd, string, error) {
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, "", err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	addr := "127.0.0.1:" + port
-	for ctx.Err() == nil {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			c.Close()
-			return cmd, addr, nil
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	cmd.Process.Kill()
-	return nil, "", errors.New("did not listen: " + cmd.String())
 }

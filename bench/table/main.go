@@ -16,7 +16,6 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,9 +66,9 @@ func run(runs int, length time.Duration) error {
 		return fmt.Errorf("install %s (needs Node.js): %w", dynalite, err)
 	}
 	peer := func(dir string) (*exec.Cmd, string, error) {
-		port := freePort()
+		port := load.FreePort()
 		cmd := exec.Command("node", filepath.Join(scratch, "npm", "node_modules", "dynalite", "cli.js"), "--port", port, "--path", dir, "--createTableMs", "0")
-		return listening(cmd, port)
+		return load.Listening(cmd, port)
 	}
 	rates := map[string][]float64{}
 	for range runs {
@@ -217,32 +216,4 @@ func total(t load.Target, c *load.Conn) (int, error) {
 		}
 		start = `,"ExclusiveStartKey":` + string(page.LastEvaluatedKey)
 	}
-}
-
-func freePort() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
-// listening starts cmd and waits until its port takes connections.
-func listening(cmd *exec.Cmd, port string) (*exec.Cmd, string, error) {
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, "", err
-	}
-	addr := "127.0.0.1:" + port
-	for range 500 {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			c.Close()
-			return cmd, addr, nil
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	cmd.Process.Kill()
-	return nil, "", errors.New("did not listen: " + cmd.String())
 }

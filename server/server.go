@@ -20,6 +20,7 @@ import (
 	"github.com/thalweg/thalweg/api/kinesis"
 	"github.com/thalweg/thalweg/api/sink"
 	"github.com/thalweg/thalweg/catalog"
+	"github.com/thalweg/thalweg/function"
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/internal/buildinfo"
 	"github.com/thalweg/thalweg/internal/inject"
@@ -62,6 +63,7 @@ type Server struct {
 	journal   *journal.Journal
 	streams   *stream.Streams
 	tables    *table.Tables
+	functions *function.Functions
 	gate      *gate.Gate
 	metrics   *metric.Registry
 
@@ -150,6 +152,7 @@ func Open(cfg Config) (_ *Server, err error) {
 func (s *Server) openLog() error {
 	facts := catalog.New()
 	s.tables = table.New(table.Config{Catalog: facts, Logger: s.logger})
+	s.functions = function.New(function.Config{Catalog: facts, Logger: s.logger})
 	var err error
 	s.journal, err = journal.Open(context.Background(), journal.Config{
 		FS: s.cfg.FS, Dir: logDir(s.cfg.Data), Machine: facts, Logger: s.logger,
@@ -213,11 +216,12 @@ func (s *Server) Run(ctx context.Context) error {
 		defer serveProfiles(s.profiles).Close()
 		s.logger.Info("profiles", "url", "http://"+s.profiles.Addr().String()+"/debug/pprof/")
 	}
-	ended := make(chan error, 3)
+	ended := make(chan error, 4)
 	var gated, tended sync.WaitGroup
 	gated.Go(func() { ended <- s.gate.Run(serving) })
 	tended.Go(func() { ended <- s.streams.Run(tending) })
 	tended.Go(func() { ended <- s.tables.Run(tending) })
+	tended.Go(func() { ended <- s.functions.Run(tending) })
 	s.serving.Store(true)
 	build := buildinfo.Read()
 	s.logger.Info("serving", "address", s.Addr(), "data", s.cfg.Data, "ephemeral", s.cfg.Ephemeral, "version", build.Version, "commit", build.Commit)

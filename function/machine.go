@@ -1,0 +1,60 @@
+package function
+
+import (
+	"errors"
+	"maps"
+
+	"github.com/go-json-experiment/json"
+)
+
+// machine is Functions as a part of the catalog.
+type machine struct{ f *Functions }
+
+// Apply performs one command; it is the log's to call.
+func (m machine) Apply(pos uint64, cmd []byte) any {
+	c, err := readCommand(cmd)
+	if err != nil {
+		return err
+	}
+	m.f.mu.Lock()
+	defer m.f.mu.Unlock()
+	switch c := c.(type) {
+	case *define:
+		return m.f.define(pos, c)
+	}
+	return errors.New("function: no such command")
+}
+
+// defined is the answer to a define.
+type defined struct{ conflict bool }
+
+func (f *Functions) define(pos uint64, c *define) any {
+	old := f.byName[c.name]
+	if old == nil && c.version != 0 || old != nil && c.version != old.version {
+		return defined{conflict: true}
+	}
+	if c.document == "" {
+		delete(f.byName, c.name)
+		return defined{}
+	}
+	e := &entry{version: pos, def: new(Function), versions: map[int]*Version{}}
+	if err := json.Unmarshal([]byte(c.document), e.def); err != nil {
+		return err
+	}
+	if old != nil {
+		maps.Copy(e.versions, old.versions)
+	}
+	for _, v := range c.versions {
+		if v.document == "" {
+			delete(e.versions, v.number)
+			continue
+		}
+		made := new(Version)
+		if err := json.Unmarshal([]byte(v.document), made); err != nil {
+			return err
+		}
+		e.versions[v.number] = made
+	}
+	f.byName[c.name] = e
+	return defined{}
+}

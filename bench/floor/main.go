@@ -5,7 +5,8 @@
 // limits, checksums, retention or recovery; it exists to be measured against.
 //
 // Its drain hands out what it appended, in GetRecords' shape, straight from
-// the file.
+// the file. Of DynamoDB it takes UpdateItem: it has the body synced and answers
+// with an empty object.
 package main
 
 import (
@@ -130,6 +131,8 @@ func (s *server) serve(r *http.Request, b *scratch) ([]byte, error) {
 		return s.put(b, cbor)
 	case "Kinesis_20131202.GetRecords":
 		return s.get(b)
+	case "DynamoDB_20120810.UpdateItem":
+		return s.keep(b)
 	}
 	return nil, errors.New("no such operation")
 }
@@ -171,6 +174,21 @@ func (s *server) put(b *scratch, cbor bool) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if err := s.commitFrame(b); err != nil {
+		return nil, err
+	}
+	return answer(b, cbor), nil
+}
+
+// keep has the body synced as it is, and answers with an empty object.
+func (s *server) keep(b *scratch) ([]byte, error) {
+	b.spans = b.spans[:0]
+	b.frame = append(b.frame[:0], b.body...)
+	return []byte("{}"), s.commitFrame(b)
+}
+
+// commitFrame waits until the frame is synced.
+func (s *server) commitFrame(b *scratch) error {
 	s.mu.Lock()
 	s.queue = append(s.queue, b)
 	first := len(s.queue) == 1
@@ -181,10 +199,7 @@ func (s *server) put(b *scratch, cbor bool) ([]byte, error) {
 		default:
 		}
 	}
-	if err := <-b.done; err != nil {
-		return nil, err
-	}
-	return answer(b, cbor), nil
+	return <-b.done
 }
 
 // commit writes and syncs all frames that wait, over and over.

@@ -94,6 +94,8 @@ kpl_classes() {
 }
 kpl() { KPL_MAIN=$2 KPL_CLASSPATH="$cache/kpl/$1/target/classes:$(cat "$cache/kpl/$1/classpath.txt")" go_tests TestKPL; }
 go_tests() { (cd go && go test -count=1 -run "$1" .); }
+# go_client FOLDER: the tests of a client in Go; they mostly wait.
+go_client() { (cd "go/$1" && go test -count=1 -parallel 16 .); }
 
 client "install boto3 1.44.5, awscli 1.46.2" python
 client "install @aws-sdk/client-kinesis 3.1143.0" js
@@ -112,6 +114,7 @@ client "tables: Go v2" go_tests TestGoTables
 client "fan-out: Go v2, plain and TLS" go_tests TestGoFanOut
 client "Go v2, STS and CloudWatch" go_tests TestAround
 client "bare wire: 2 encodings x 4 transports" go_tests TestWire
+client "vmware-go-kcl-v2 1.0.0, polling and fan-out" go_client vmware
 unset AWS_CA_BUNDLE
 client "fan-out: boto3, HTTP/1.1" "$cache/venv/bin/python" boto3/fanout.py "$THALWEG_HTTP"
 client "fan-out: boto3, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/fanout.py "$THALWEG_HTTPS"

@@ -1,6 +1,8 @@
 package function
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -107,4 +109,19 @@ func (e *entry) find(qualifier string, roll float64) *Version {
 		}
 	}
 	return e.versions[n]
+}
+
+// clone is a copy whose maps can be changed.
+func (d *Function) clone() *Function {
+	c := *d
+	c.Aliases = maps.Clone(d.Aliases)
+	c.Tags = maps.Clone(d.Tags)
+	c.Async = maps.Clone(d.Async)
+	c.Policies = maps.Clone(d.Policies)
+	for k, p := range c.Policies {
+		p.Statements = slices.Clone(p.Statements)
+		c.Policies[k] = p
+	}
+	c.Latest.Environment = maps.Clone(d.Latest.Environment)
+	return &c
 }

@@ -11,35 +11,83 @@
 package function
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
+	"path"
+	"runtime"
 	"sync"
+	"time"
 
 	"github.com/thalweg/thalweg/catalog"
+	"github.com/thalweg/thalweg/internal/vfs"
 )
 
-// Config is what Functions stand on. Only Catalog is required.
+// Config is what Functions stand on. Catalog, FS, Dir and Work are required.
 type Config struct {
 	Catalog *catalog.Catalog // whose log is not open yet
-	Logger  *slog.Logger     // nil: say nothing
+	FS      vfs.FS
+	Dir     string // folder of archives and logs, in FS
+	Work    string // folder of the operating system for what is unpacked; Run empties it
+	// Home is where functions find this server, for AWS_ENDPOINT_URL; nil or
+	// "": they are not told.
+	Home func() string
+	// Credentials are what a function of an account finds in its environment.
+	Credentials func(account, region string) Credentials
+	Processes   int           // most instances at once, of all functions; 0: four per processor, at least 8
+	Concurrency int           // most invocations under way at once, of an account in a region; 0: 1000
+	Idle        time.Duration // after which an instance that has nothing to do ends; 0: 5 min
+	Logger      *slog.Logger  // nil: say nothing
 }
 
 // Functions is all functions of all owners. Its methods may be called
 // concurrently once the catalog is attached to its log.
 type Functions struct {
-	cfg     Config
-	logger  *slog.Logger
-	propose func(ctx context.Context, cmd []byte) (any, error)
+	cfg      Config
+	logger   *slog.Logger
+	quiet    *log.Logger // for what http.Server has to say of its clients
+	propose  func(ctx context.Context, cmd []byte) (any, error)
+	codes    *codes
+	logs     *logs
+	programs programs
+	mark     string // of all our processes
 
-	mu     sync.RWMutex // the log's goroutine writes, all others read
-	byName map[Name]*entry
+	ready   chan struct{}   // closed when Run has begun
+	running context.Context // ends when Run does
+	stop    context.CancelFunc
+	ending  sync.WaitGroup // starts and ends of instances that are under way
+
+	mu       sync.RWMutex // the log's goroutine writes, all others read
+	byName   map[Name]*entry
+	reserved map[owner]int // concurrency
+
+	pmu       sync.Mutex // over what follows
+	pool      *pool
+	meter     meter
+	instances map[int]*instance // by slot
+	wants     map[int]*call
+	lastWant  int
 }
 
 // New joins the functions to the catalog. It starts nothing.
 func New(cfg Config) *Functions {
-	f := &Functions{cfg: cfg, logger: cfg.Logger, byName: map[Name]*entry{}}
+	mark := sha256.Sum256([]byte(cfg.Work))
+	f := &Functions{
+		cfg: cfg, logger: cfg.Logger, quiet: log.New(io.Discard, "", 0), ready: make(chan struct{}), mark: hex.EncodeToString(mark[:8]),
+		codes: newCodes(cfg.FS, path.Join(cfg.Dir, "code"), cfg.Work), logs: newLogs(cfg.FS, path.Join(cfg.Dir, "logs")),
+		byName: map[Name]*entry{}, reserved: map[owner]int{},
+		pool: newPool(poolLimits{
+			processes: cmp.Or(cfg.Processes, max(8, 4*runtime.NumCPU())), idle: cmp.Or(cfg.Idle, 5*time.Minute), age: 6 * time.Hour, line: 10_000,
+		}),
+		meter: newMeter(cmp.Or(cfg.Concurrency, 1000)), instances: map[int]*instance{}, wants: map[int]*call{},
+	}
+	f.running, f.stop = context.WithCancel(context.Background())
 	if f.logger == nil {
 		f.logger = slog.New(slog.DiscardHandler)
 	}
@@ -66,9 +114,71 @@ func ask[A any](ctx context.Context, f *Functions, cmd []byte) (A, error) {
 	return none, fmt.Errorf("function: the log answered with a %T", answer)
 }
 
-// Run ends idle instances and works off queued events. It returns nil when ctx
-// ends, once what was under way has ended and no process is left.
+// How often Run looks after things.
+const (
+	reapEvery  = 5 * time.Second
+	sweepEvery = 10 * time.Minute
+)
+
+// Run clears up what an earlier run has left behind, and from then on ends idle
+// instances, watches memory and works off queued events. It returns nil when
+// ctx ends, once no process is left.
 func (f *Functions) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	defer f.stop()
+	if n := killMarked(f.mark); n > 0 {
+		f.logger.Warn("functions of an earlier run were still there, and were killed", "processes", n)
+	}
+	if err := f.codes.clear(); err != nil {
+		return err
+	}
+	if err := f.writeShims(); err != nil {
+		return err
+	}
+	f.sweep()
+	close(f.ready)
+	guard, reap, sweep := time.NewTicker(measureEvery), time.NewTicker(reapEvery), time.NewTicker(sweepEvery)
+	defer guard.Stop()
+	defer reap.Stop()
+	defer sweep.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case now := <-guard.C:
+			f.guardAll(now)
+		case <-reap.C:
+			f.reap(f.stale)
+		case <-sweep.C:
+			f.sweep()
+		}
+	}
+	f.stop()
+	f.endAll()
+	f.ending.Wait()
+	f.endAll() // what was being started
+	return f.logs.close()
+}
+
+// sweep removes code that no function has any more.
+func (f *Functions) sweep() {
+	used := map[string]bool{}
+	f.mu.RLock()
+	for _, e := range f.byName {
+		used[e.def.Latest.Code.SHA256] = true
+		for _, v := range e.versions {
+			used[v.Code.SHA256] = true
+		}
+	}
+	f.mu.RUnlock()
+	if err := f.codes.sweep(func(sha string) bool { return used[sha] }); err != nil {
+		f.logger.Warn("code of functions that are gone cannot be removed", "err", err)
+	}
+}
+
+// Logs returns the last lines that a function wrote, each after the time when
+// it did, at most max bytes of them.
+func (f *Functions) Logs(n Name, max int64) ([]byte, error) {
+	if _, err := f.get(n); err != nil {
+		return nil, err
+	}
+	return f.logs.of(n).tail(max)
 }

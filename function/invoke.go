@@ -1,6 +1,15 @@
 package function
 
-import "context"
+import (
+	"context"
+	"encoding/hex"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/thalweg/thalweg/fault"
+)
 
 // Invocation is one call of a function that is waited for.
 type Invocation struct {
@@ -9,6 +18,8 @@ type Invocation struct {
 	Qualifier       string // a version, $LATEST or an alias; "": Function's own, else $LATEST
 	Payload         []byte // JSON, at most MaxPayload; read-only until Invoke returns
 	Tail            bool   // Outcome is to have the end of what was logged
+	RequestID       string // "": one is made
+	ClientContext   string // JSON for the function's context; "": none
 }
 
 // Outcome is what became of an invocation that reached the function, also one
@@ -27,9 +38,89 @@ type Outcome struct {
 // is no error but an Outcome with FunctionError. When ctx ends, the function is
 // left to its time-out and ctx's error returned.
 func (f *Functions) Invoke(ctx context.Context, in Invocation) (Outcome, error) {
+	if len(in.Payload) > MaxPayload {
+		return Outcome{}, tooLarge(MaxPayload)
+	}
 	ref, err := resolveRef(in.Account, in.Region, in.Function, in.Qualifier)
 	if err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{}, notFound(ref)
+	return f.invoke(ctx, ref, &in)
+}
+
+func tooLarge(limit int) error {
+	return fault.Coded(fault.TooLarge, "RequestTooLargeException", "Request must be smaller than %d bytes for the InvokeFunction operation", limit)
+}
+
+func (f *Functions) invoke(ctx context.Context, ref Ref, in *Invocation) (Outcome, error) {
+	e, err := f.get(ref.Name)
+	if err != nil {
+		return Outcome{}, notFound(ref)
+	}
+	v := e.find(ref.Qualifier, rand.Float64())
+	if v == nil {
+		return Outcome{}, notFound(ref)
+	}
+	if f.forwards() {
+		return f.forward(ctx, ref, v, in)
+	}
+	select { // the work folder is there once Run has begun
+	case <-f.ready:
+	case <-ctx.Done():
+		return Outcome{}, ctx.Err()
+	}
+	if f.running.Err() != nil {
+		return Outcome{}, fault.New(fault.Unavailable, "The server is stopping: functions are not invoked any more.")
+	}
+	c := &call{
+		spec: spec{ref.Name, v}, id: in.RequestID, arn: ref.ARN(), trace: newTrace(time.Now()), tail: in.Tail,
+		payload: in.Payload, done: make(chan struct{}),
+	}
+	if c.id == "" {
+		c.id = newID()
+	}
+	if len(c.payload) == 0 {
+		c.payload = []byte("{}")
+	}
+	if in.ClientContext != "" {
+		c.extra = http.Header{"Lambda-Runtime-Client-Context": {in.ClientContext}}
+	}
+	f.pmu.Lock()
+	reason := f.meter.begin(ref.Name, e.def.Reserved, f.reservedOf(owner{ref.Account, ref.Region}))
+	f.pmu.Unlock()
+	if reason != "" {
+		return Outcome{}, throttled(reason)
+	}
+	ends := func() {
+		f.pmu.Lock()
+		defer f.pmu.Unlock()
+		f.meter.end(ref.Name, e.def.Reserved)
+	}
+	f.place(c)
+	select {
+	case <-c.done:
+		ends()
+		return c.out, c.err
+	case <-ctx.Done():
+		c.drop()
+		go func() { <-c.done; ends() }() // it counts as long as it runs
+		return Outcome{}, ctx.Err()
+	}
+}
+
+// reservedOf is how much of an owner's concurrency functions have reserved.
+func (f *Functions) reservedOf(o owner) int {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.reserved[o]
+}
+
+// newTrace is a header of AWS X-Ray that says that nothing is sampled.
+func newTrace(now time.Time) string {
+	var random [20]byte
+	for i := range random {
+		random[i] = byte(rand.Uint32())
+	}
+	h := hex.EncodeToString(random[:])
+	return "Root=1-" + strconv.FormatInt(now.Unix(), 16) + "-" + h[:24] + ";Parent=" + h[24:] + ";Sampled=0"
 }

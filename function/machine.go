@@ -33,7 +33,9 @@ func (f *Functions) define(pos uint64, c *define) any {
 	if old == nil && c.version != 0 || old != nil && c.version != old.version {
 		return defined{conflict: true}
 	}
+	own := owner{c.name.Account, c.name.Region}
 	if c.document == "" {
+		f.reserve(own, old, nil)
 		delete(f.byName, c.name)
 		return defined{}
 	}
@@ -55,6 +57,18 @@ func (f *Functions) define(pos uint64, c *define) any {
 		}
 		e.versions[v.number] = made
 	}
+	f.reserve(own, old, e)
 	f.byName[c.name] = e
 	return defined{}
+}
+
+// reserve counts how much concurrency an owner's functions have reserved, as
+// one of them changes; old and e are nil where there is none.
+func (f *Functions) reserve(own owner, old, e *entry) {
+	if old != nil && old.def.Reserved != nil {
+		f.reserved[own] -= *old.def.Reserved
+	}
+	if e != nil && e.def.Reserved != nil {
+		f.reserved[own] += *e.def.Reserved
+	}
 }

@@ -104,6 +104,7 @@ func (m machine) Restore(r io.Reader) error {
 		if in.err != nil {
 			return in.err
 		}
+		m.f.reserve(owner{e.def.Name.Account, e.def.Name.Region}, nil, e)
 		m.f.byName[e.def.Name] = e
 	}
 	return in.err

@@ -16,8 +16,15 @@ import (
 // open opens functions over the files of fs.
 func open(t testing.TB, fs vfs.FS) (*Functions, *journal.Journal) {
 	t.Helper()
+	return openWith(t, fs, func(*Config) {})
+}
+
+func openWith(t testing.TB, fs vfs.FS, change func(*Config)) (*Functions, *journal.Journal) {
+	t.Helper()
 	c := catalog.New()
-	f := New(Config{Catalog: c})
+	cfg := Config{Catalog: c, FS: fs, Dir: "/data/functions"}
+	change(&cfg)
+	f := New(cfg)
 	log, err := journal.Open(context.Background(), journal.Config{FS: fs, Dir: "/data", Machine: c, SegmentBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 // Values of headers, made once; nobody writes to them.
 var (
 	contentTypes = [...][]string{wire.JSON: {wire.JSON.ContentType()}, wire.CBOR: {wire.CBOR.ContentType()}, wire.JSON10: {wire.JSON10.ContentType()},
-		wire.RPC: {wire.RPC.ContentType()}, wire.Query: {wire.Query.ContentType()}}
+		wire.RPC: {wire.RPC.ContentType()}, wire.Query: {wire.Query.ContentType()}, wire.REST: {wire.REST.ContentType()}}
 	plainJSON   = []string{"application/json"}
 	rpcProtocol = []string{"rpc-v2-cbor"}
 	eventStream = []string{wire.EventStream}
@@ -93,6 +93,10 @@ func (g *Gate) sendFault(w http.ResponseWriter, x *exchange, status int, name, m
 		g.sendQueryFault(w, x, status, name, message)
 		return
 	}
+	if format == wire.REST {
+		g.sendRestFault(w, x, status, name, message, more)
+		return
+	}
 	if format == wire.RPC {
 		w.Header()["Smithy-Protocol"] = rpcProtocol
 	}
@@ -110,6 +114,9 @@ func (g *Gate) sendFault(w http.ResponseWriter, x *exchange, status int, name, m
 // elements around it, rpc-v2-cbor a map where there is nothing.
 func (g *Gate) sendResult(w http.ResponseWriter, x *exchange, out []byte) {
 	switch x.call.Format {
+	case wire.REST:
+		g.sendRest(w, x, out)
+		return
 	case wire.Query:
 		name := x.op.name
 		b := append(make([]byte, 0, len(out)+512), "<"+name+`Response xmlns="`+x.op.service.Query.Namespace+`">`...)

@@ -34,6 +34,7 @@ type Call struct {
 	Target          string      // X-Amz-Target as it arrived: Kinesis_20131202.PutRecord
 	Body            []byte
 	Now             time.Time // when the request arrived
+	Rest            *Exchange // what else a request of REST-JSON has; nil: it is none
 
 	// What an operation finds out, for the log:
 	Resource string // what the call is about: the name of a stream
@@ -56,6 +57,8 @@ type Op struct {
 	// Request is the shape of what it takes, for those who ask what that is;
 	// the gate does not need it.
 	Request *wire.Shape
+	// Rest, where it is set, is how the operation is called, and the only way.
+	Rest *Rest
 
 	err error // why Handle could not make it
 }
@@ -139,6 +142,7 @@ type operation struct {
 	name    string
 	serve   func(ctx context.Context, c *Call, dst []byte) ([]byte, error)
 	stream  func(ctx context.Context, c *Call, flow *Flow) error // or this
+	rest    *Rest
 	size    answerSize
 }
 
@@ -149,6 +153,7 @@ type Gate struct {
 	actions   map[string][]*operation // of Query, by Action
 	json10    map[string]bool         // the targets of services that speak it
 	later     map[string]string       // by X-Amz-Target
+	paths     restTree                // of REST-JSON
 	keys      keyring                 // of callers
 	decoys    keyring                 // for access keys that nobody has
 	buffers   buffers
@@ -191,7 +196,13 @@ func New(cfg Config) (*Gate, error) {
 			if (op.Serve == nil) == (op.Stream == nil) || g.ops[target] != nil {
 				return nil, fmt.Errorf("operation %s is empty or there twice", target)
 			}
-			known := &operation{service: s, name: op.Name, serve: op.Serve, stream: op.Stream}
+			known := &operation{service: s, name: op.Name, serve: op.Serve, stream: op.Stream, rest: op.Rest}
+			if op.Rest != nil {
+				if !g.paths.add(known) {
+					return nil, fmt.Errorf("operation %s: there is one of %s %s already", target, op.Rest.Method, op.Rest.Path)
+				}
+				continue
+			}
 			g.ops[target] = known
 			if s.Query != nil {
 				g.actions[op.Name] = append(g.actions[op.Name], known)

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -20,6 +21,9 @@ func Handle[In, Out any](name string, f func(ctx context.Context, c *Call, in *I
 	answer, err := wire.Compile(reflect.TypeFor[Out]())
 	if err != nil {
 		return Op{Name: name, err: fmt.Errorf("answer: %w", err)}
+	}
+	if !canLocate(reflect.TypeFor[In]()) {
+		return Op{Name: name, err: errors.New("request: a member in the path or the query is no *string")}
 	}
 	empty := reflect.TypeFor[Out]().NumField() == 0
 	return Op{Name: name, Request: request, Serve: func(ctx context.Context, c *Call, dst []byte) ([]byte, error) {
@@ -57,6 +61,9 @@ func decode[In any](request *wire.Shape, c *Call) (*In, error) {
 	in := new(In)
 	if err := request.Decode(c.Format, c.Body, in); err != nil {
 		return nil, err
+	}
+	if c.Rest != nil {
+		locate(c.Rest, in)
 	}
 	if err := request.Check(in); err != nil {
 		return nil, err

@@ -104,6 +104,11 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, x *exchange) bool {
 	if origin := r.Header["Origin"]; len(origin) > 0 && origin[0] != "" && g.cors(w, r, x) {
 		return false
 	}
+	if r.URL.Path != "/" && r.Header["X-Amz-Target"] == nil {
+		if op, parameters := g.paths.find(r.Method, r.URL.EscapedPath()); op != nil {
+			return g.admitRest(w, r, x, op, parameters)
+		}
+	}
 	if r.Method != http.MethodPost {
 		g.sendXML(w, x, http.StatusForbidden, "AccessDeniedException", undetermined)
 		return false

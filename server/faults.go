@@ -13,7 +13,7 @@ const faultsPath = "/admin/faults"
 
 // admin is what the port answers to callers who may ask it.
 func (s *Server) admin() map[string]http.Handler {
-	return map[string]http.Handler{faultsPath: http.HandlerFunc(s.serveFaults)}
+	return map[string]http.Handler{faultsPath: http.HandlerFunc(s.serveFaults), functionLogsPath: http.HandlerFunc(s.functionLogs)}
 }
 
 func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {

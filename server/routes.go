@@ -19,6 +19,7 @@ func (s *Server) routes() map[string]http.Handler {
 			say(w, http.StatusOK, "ready")
 		}),
 		"/metrics": s.metrics.Handler(),
+		codePath:   http.HandlerFunc(s.code),
 	}
 }
 

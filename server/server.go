@@ -12,12 +12,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path"
 	"sync"
 	"sync/atomic"
 
 	"github.com/thalweg/thalweg/api/dynamodb"
 	"github.com/thalweg/thalweg/api/kinesis"
+	"github.com/thalweg/thalweg/api/lambda"
 	"github.com/thalweg/thalweg/api/sink"
 	"github.com/thalweg/thalweg/catalog"
 	"github.com/thalweg/thalweg/function"
@@ -56,6 +58,7 @@ type Config struct {
 // Server is a built house, its log recovered and its port bound.
 type Server struct {
 	cfg       Config
+	auth      gate.Auth
 	logger    *slog.Logger
 	listener  net.Listener
 	caFile    string
@@ -64,6 +67,8 @@ type Server struct {
 	streams   *stream.Streams
 	tables    *table.Tables
 	functions *function.Functions
+	scratch   string   // a folder of the system's for what functions are unpacked to, when nothing is kept
+	codeKey   [32]byte // of the URLs of functions' code
 	gate      *gate.Gate
 	metrics   *metric.Registry
 
@@ -97,7 +102,7 @@ func Open(cfg Config) (_ *Server, err error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	build := buildinfo.Read()
-	s := &Server{cfg: cfg, logger: cfg.Logger, failed: make(chan error, 1), metrics: metric.New(build.Version, build.Commit)}
+	s := &Server{cfg: cfg, auth: auth, logger: cfg.Logger, failed: make(chan error, 1), metrics: metric.New(build.Version, build.Commit)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -137,7 +142,7 @@ func Open(cfg Config) (_ *Server, err error) {
 	s.gate, err = gate.New(gate.Config{
 		Listener: s.listener,
 		Services: append(sink.New(sink.Config{Metrics: clients, Issue: auth.Issue, OwnAccount: auth.Mode == gate.Verify}),
-			streams, dynamodb.New(s.tables)),
+			streams, dynamodb.New(s.tables), lambda.New(s.functions, s.lambdaConfig())),
 		Routes:  s.routes(),
 		Admin:   s.admin(),
 		Auth:    auth,
@@ -152,8 +157,10 @@ func Open(cfg Config) (_ *Server, err error) {
 func (s *Server) openLog() error {
 	facts := catalog.New()
 	s.tables = table.New(table.Config{Catalog: facts, Logger: s.logger})
-	s.functions = function.New(function.Config{Catalog: facts, Logger: s.logger})
-	var err error
+	err := s.openFunctions(facts)
+	if err != nil {
+		return err
+	}
 	s.journal, err = journal.Open(context.Background(), journal.Config{
 		FS: s.cfg.FS, Dir: logDir(s.cfg.Data), Machine: facts, Logger: s.logger,
 		OnCommit: watchCommits(s.metrics), SegmentBytes: s.cfg.LogFile,
@@ -194,6 +201,9 @@ func (s *Server) close() error {
 		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if s.scratch != "" {
+		errs = append(errs, os.RemoveAll(s.scratch))
 	}
 	if s.journal != nil {
 		errs = append(errs, s.journal.Close())

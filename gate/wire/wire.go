@@ -23,6 +23,7 @@ const (
 	JSON10               // AWS JSON 1.0, which differs from 1.1 by its name alone
 	RPC                  // Smithy's rpc-v2-cbor: RFC 8949, with timestamps in seconds, as it says
 	Query                // AWS Query: a form in the request, XML in the answer
+	REST                 // REST-JSON: JSON as in 1.1, beside what path, query and headers say
 )
 
 // ContentType is the media type of an answer in format f, and but for Query of
@@ -37,12 +38,14 @@ func (f Format) ContentType() string {
 		return "application/cbor"
 	case Query:
 		return "text/xml"
+	case REST:
+		return "application/json"
 	}
 	return "application/x-amz-json-1.1"
 }
 
 func (f Format) String() string {
-	return [...]string{"JSON", "CBOR", "JSON 1.0", "rpc-v2-cbor", "Query"}[f]
+	return [...]string{"JSON", "CBOR", "JSON 1.0", "rpc-v2-cbor", "Query", "REST-JSON"}[f]
 }
 
 func (f Format) isCBOR() bool { return f == CBOR || f == RPC }

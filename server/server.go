@@ -156,7 +156,7 @@ func Open(cfg Config) (_ *Server, err error) {
 // openLog builds what stands on the disk: log, catalog, tables and streams.
 func (s *Server) openLog() error {
 	facts := catalog.New()
-	s.tables = table.New(table.Config{Catalog: facts, Logger: s.logger})
+	s.tables = table.New(table.Config{Catalog: facts, Logger: s.logger, Full: func(err error) bool { return errors.Is(err, shardlog.ErrFull) }})
 	err := s.openFunctions(facts)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package table
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/tidwall/btree"
@@ -41,9 +40,14 @@ type machine struct{ t *Tables }
 
 // Apply performs one command; it is the log's to call.
 func (m machine) Apply(pos uint64, cmd []byte) any {
-	c, err := readCommand(string(cmd))
-	if err != nil {
-		return err
+	var c any
+	if w := m.t.proposals.find(cmd); w != nil {
+		c = w
+	} else {
+		var err error
+		if c, err = readCommand(string(cmd)); err != nil {
+			return err
+		}
 	}
 	m.t.mu.Lock()
 	defer m.t.mu.Unlock()
@@ -271,9 +275,9 @@ func (t *Tables) decide(o *Op) (c change) {
 	}
 	switch o.Kind {
 	case Put:
-		c.item, c.err = strings.Clone(o.encoded), c.table.checkIndexes(o.encoded) // not the whole command
+		c.item, c.err = o.encoded, c.table.checkIndexes(o.encoded)
 	case Update:
-		c.item, c.err = c.table.update(o, old)
+		c.item, c.err = t.update(c.table, o, old)
 	case Check:
 		c.item = c.old
 	}
@@ -294,7 +298,7 @@ func (x *table) checkIndexes(encoded string) error {
 }
 
 // update returns the item after an update, or after its creation by one.
-func (x *table) update(o *Op, old attr.Map) (string, error) {
+func (t *Tables) update(x *table, o *Op, old attr.Map) (string, error) {
 	if old == nil {
 		var err error
 		if old, err = attr.Decode(o.encoded); err != nil {
@@ -314,7 +318,8 @@ func (x *table) update(o *Op, old attr.Map) (string, error) {
 	if err := x.def.checkIndexKeys(item); err != nil {
 		return "", updatedKey(err)
 	}
-	return string(item.Append(nil)), nil
+	t.scratch = item.Append(t.scratch[:0])
+	return string(t.scratch), nil
 }
 
 // updatedKey is the text that AWS has when an update gives an index key the

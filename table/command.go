@@ -3,6 +3,7 @@ package table
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/thalweg/thalweg/table/attr"
 	"github.com/thalweg/thalweg/table/expr"
@@ -66,6 +67,7 @@ type Op struct {
 	Condition *expr.Condition // nil: none
 	Update    *expr.Update    // of Update; nil: no change but that the item exists
 	OldOnFail bool            // a condition's failure brings the item
+	Quiet     bool            // Write's Change need not have the items
 
 	id      uint64 // of Table
 	encoded string // of Item
@@ -104,6 +106,9 @@ func (o *Op) read(r *attr.Reader) {
 	flags := r.Byte()
 	o.id = r.Uvarint()
 	o.encoded = r.Text()
+	if o.Kind == Put {
+		o.encoded = strings.Clone(o.encoded) // it is kept, and the command is not
+	}
 	if flags&opHasCondition != 0 {
 		o.Condition = expr.ReadCondition(r)
 	}

@@ -224,13 +224,15 @@ func (s Schema) treeKey(dst []byte, look func(name string) attr.Value) (_ []byte
 
 // keyOf is treeKey of attributes at hand.
 func (s Schema) keyOf(item attr.Map) (string, bool) {
-	b, ok := s.treeKey(nil, func(name string) attr.Value { return item[name] })
+	var room [128]byte
+	b, ok := s.treeKey(room[:0], func(name string) attr.Value { return item[name] })
 	return string(b), ok
 }
 
 // keyIn is treeKey of an encoded item.
 func (s Schema) keyIn(encoded string) (string, bool) {
-	b, ok := s.treeKey(nil, func(name string) attr.Value { return attr.Lookup(encoded, name) })
+	var room [128]byte
+	b, ok := s.treeKey(room[:0], func(name string) attr.Value { return attr.Lookup(encoded, name) })
 	return string(b), ok
 }
 

@@ -9,7 +9,8 @@ import (
 	"github.com/thalweg/thalweg/table/attr"
 )
 
-// Change is what an Op did: the item before and after it, nil for none.
+// Change is what an Op did: the item before and after it, nil for none and for
+// an Op that is Quiet.
 type Change struct {
 	Def      *Definition // of the table
 	Old, New attr.Map
@@ -33,13 +34,12 @@ func (t *Tables) prepare(o *Op) (*Definition, error) {
 		return nil, err
 	}
 	if o.Update != nil {
-		for _, p := range o.Update.Paths() {
-			if x.def.Keys.has(p[0].Name) {
-				return nil, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", p[0].Name)
-			}
+		if name, ok := o.Update.Writes(x.def.Keys.has); ok {
+			return nil, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", name)
 		}
 	}
-	o.encoded = string(o.Item.Append(nil))
+	var room [1 << 10]byte
+	o.encoded = string(o.Item.Append(room[:0]))
 	return x.def, nil
 }
 
@@ -49,12 +49,14 @@ func (t *Tables) Write(ctx context.Context, o Op) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := write{now: time.Now().UnixMilli(), ops: []Op{o}}
-	w, err := ask[written](ctx, t, c.append())
+	w, err := t.perform(ctx, &write{now: time.Now().UnixMilli(), ops: []Op{o}})
 	if err != nil {
 		return nil, err
 	}
-	return w.results[0].change(def)
+	if r := &w.results[0]; r.err != nil || !o.Quiet {
+		return r.change(def)
+	}
+	return &Change{Def: def}, nil
 }
 
 func (r *result) change(def *Definition) (c *Change, err error) {
@@ -84,8 +86,7 @@ func (t *Tables) WriteAll(ctx context.Context, ops []Op) ([]*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := write{now: time.Now().UnixMilli(), ops: ops}
-	w, err := ask[written](ctx, t, c.append())
+	w, err := t.perform(ctx, &write{now: time.Now().UnixMilli(), ops: ops})
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +161,7 @@ func (t *Tables) Transact(ctx context.Context, owner Name, token string, ops []O
 		sum := sha256.Sum256(plain.append())
 		c.digest = string(sum[:])
 	}
-	w, err := ask[written](ctx, t, c.append())
+	w, err := t.perform(ctx, &c)
 	switch {
 	case err != nil:
 		return nil, err

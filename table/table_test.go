@@ -16,6 +16,7 @@ import (
 	"github.com/thalweg/thalweg/catalog"
 	"github.com/thalweg/thalweg/fault"
 	"github.com/thalweg/thalweg/internal/vfs"
+	"github.com/thalweg/thalweg/shardlog"
 	"github.com/thalweg/thalweg/shardlog/journal"
 	"github.com/thalweg/thalweg/table/attr"
 	"github.com/thalweg/thalweg/table/expr"
@@ -27,7 +28,7 @@ var leases = Name{"000000000000", "us-east-1", "leases"}
 func open(t testing.TB, fs vfs.FS) (*Tables, *journal.Journal) {
 	t.Helper()
 	c := catalog.New()
-	tables := New(Config{Catalog: c})
+	tables := New(Config{Catalog: c, Full: func(err error) bool { return errors.Is(err, shardlog.ErrFull) }})
 	log, err := journal.Open(context.Background(), journal.Config{FS: fs, Dir: "/data", Machine: c, SegmentBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)

@@ -17,12 +17,14 @@ import (
 	"time"
 
 	"github.com/thalweg/thalweg/catalog"
+	"github.com/thalweg/thalweg/fault"
 )
 
 // Config is what Tables stand on.
 type Config struct {
-	Catalog *catalog.Catalog // whose log is not open yet
-	Logger  *slog.Logger     // nil: say nothing
+	Catalog *catalog.Catalog     // whose log is not open yet
+	Full    func(err error) bool // whether an error of the log says that the disk is full; nil: none does
+	Logger  *slog.Logger         // nil: say nothing
 }
 
 // Tables is all tables of all owners. Its methods may be called concurrently
@@ -30,6 +32,7 @@ type Config struct {
 // what has expired.
 type Tables struct {
 	propose func(ctx context.Context, cmd []byte) (any, error)
+	full    func(err error) bool
 	logger  *slog.Logger
 	wake    chan struct{} // tells Run that there may be an index to fill
 
@@ -37,12 +40,15 @@ type Tables struct {
 	byName map[Name]*table
 	byID   map[uint64]*table
 	tokens tokens
+
+	proposals proposals
+	scratch   []byte // of update, with mu held
 }
 
 // New joins the tables to the catalog.
 func New(cfg Config) *Tables {
 	t := &Tables{
-		logger: cfg.Logger, wake: make(chan struct{}, 1),
+		full: cfg.Full, logger: cfg.Logger, wake: make(chan struct{}, 1),
 		byName: map[Name]*table{}, byID: map[uint64]*table{}, tokens: newTokens(),
 	}
 	if t.logger == nil {
@@ -60,6 +66,9 @@ func ask[A any](ctx context.Context, t *Tables, cmd []byte) (A, error) {
 		if errors.Is(err, catalog.ErrBounds) {
 			return none, invalid("Item size to update has exceeded the maximum allowed size")
 		}
+		if t.full != nil && t.full(err) {
+			return none, errFull()
+		}
 		return none, err
 	}
 	switch a := answer.(type) {
@@ -69,6 +78,12 @@ func ask[A any](ctx context.Context, t *Tables, cmd []byte) (A, error) {
 		return none, a
 	}
 	return none, fmt.Errorf("table: the log answered with a %T", answer)
+}
+
+// errFull is for whoever can do something about it.
+func errFull() error {
+	return fault.New(fault.Unavailable, "The server's disk is full: tables are not changed until there is room on the disk of its data folder, and can be read meanwhile. "+
+		"Free some space there; writes are taken again by themselves.")
 }
 
 // The pauses of Run.

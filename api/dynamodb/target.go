@@ -61,6 +61,9 @@ func text(s *string) string {
 	return *s
 }
 
+// nothing reports whether a member that says what to answer asks for nothing.
+func nothing(s *string) bool { return s == nil || *s == "NONE" }
+
 func optional(s string) *string {
 	if s == "" {
 		return nil

@@ -43,7 +43,11 @@ func (r *writeRequest) condition(s *expr.Scope) (*expr.Condition, error) {
 // op makes the operation, but for what each kind has of its own.
 func (r *writeRequest) op(c *gate.Call, kind table.OpKind, of *item) (table.Op, error) {
 	n, err := nameOf(c, text(r.TableName))
-	return table.Op{Kind: kind, Table: n, Item: of.Map, OldOnFail: text(r.ReturnValuesOnConditionCheckFailure) == "ALL_OLD"}, err
+	return table.Op{
+		Kind: kind, Table: n, Item: of.Map,
+		OldOnFail: text(r.ReturnValuesOnConditionCheckFailure) == "ALL_OLD",
+		Quiet:     nothing(r.ReturnValues) && nothing(r.ReturnConsumedCapacity),
+	}, err
 }
 
 // keepsOld refuses kinds of return values that only UpdateItem has.

@@ -3,7 +3,6 @@ package attr
 import (
 	"encoding/binary"
 	"errors"
-	"maps"
 	"slices"
 )
 
@@ -14,7 +13,13 @@ var ErrCorrupt = errors.New("corrupt item")
 // have equal bytes.
 func (m Map) Append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(m)))
-	for _, name := range slices.Sorted(maps.Keys(m)) {
+	var room [16]string
+	names := room[:0]
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		dst = AppendValue(appendText(dst, name), m[name])
 	}
 	return dst

@@ -3,6 +3,7 @@ package attr
 import (
 	"errors"
 	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -170,6 +171,13 @@ func (n Number) Add(m Number) (Number, error) {
 	if max(int(n.exp), int(m.exp))-low > 2*maxDigits+2 { // they lie too far apart for any 38 digits
 		return Number{}, ErrDigits
 	}
+	if a, ok := n.small(low); ok {
+		if b, ok := m.small(low); ok {
+			sum := a + b
+			digits := strconv.FormatInt(max(sum, -sum), 10)
+			return normal(sum < 0, digits, len(digits)+low)
+		}
+	}
 	sum := new(big.Int).Add(n.scaled(low), m.scaled(low))
 	digits := new(big.Int).Abs(sum).String()
 	return normal(sum.Sign() < 0, digits, len(digits)+low)
@@ -193,6 +201,24 @@ func (n Number) scaled(low int) *big.Int {
 		i.Neg(i)
 	}
 	return i
+}
+
+// small is scaled for numbers of which two can be added within an int64.
+func (n Number) small(low int) (v int64, ok bool) {
+	zeros := n.last() - low
+	if len(n.digits)+zeros > 18 {
+		return 0, false
+	}
+	for i := range len(n.digits) {
+		v = v*10 + int64(n.digits[i]-'0')
+	}
+	for range zeros {
+		v *= 10
+	}
+	if n.neg {
+		v = -v
+	}
+	return v, true
 }
 
 // Int returns the number's whole part, cut to what an int64 holds.

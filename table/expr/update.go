@@ -43,6 +43,17 @@ func (u *Update) Paths() []Path {
 	return paths
 }
 
+// Writes returns the first attribute that the update writes to or within and
+// that is one of those meant; ok is false when it writes to none of them.
+func (u *Update) Writes(meant func(name string) bool) (name string, ok bool) {
+	for i := range u.steps {
+		if name := u.steps[i].path[0].Name; meant(name) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
 // What AWS says of updates that an item does not bear.
 func errOperand() error {
 	return failf(-1, "An operand in the update expression has an incorrect data type")

@@ -93,6 +93,11 @@ kpl_classes() {
   done
 }
 kpl() { KPL_MAIN=$2 KPL_CLASSPATH="$cache/kpl/$1/target/classes:$(cat "$cache/kpl/$1/classpath.txt")" go_tests TestKPL; }
+flink_classes() {
+  mkdir -p "$cache/flink" && cp -r flink/. "$cache/flink/"
+  (cd "$cache/flink/v4" && mvn -q -B compile dependency:build-classpath -Dmdep.outputFile=classpath.txt)
+}
+flink() { FLINK_CONNECTOR=$1 FLINK_CLASSPATH="$cache/flink/$1/target/classes:$(cat "$cache/flink/$1/classpath.txt")" go_tests TestFlink; }
 go_tests() { (cd go && go test -count=1 -run "$1" .); }
 # go_client FOLDER: the tests of a client in Go; they mostly wait.
 go_client() { (cd "go/$1" && go test -count=1 -parallel 16 .); }
@@ -101,6 +106,7 @@ client "install boto3 1.44.5, awscli 1.46.2" python
 client "install @aws-sdk/client-kinesis 3.1143.0" js
 client "install software.amazon.awssdk:kinesis 2.40.3" java_classes
 client "install KPL 1.1.1 and 0.15.12" kpl_classes
+client "install Flink 1.19.3, Kinesis 4.3.0" flink_classes
 client "boto3, JSON, HTTP/1.1" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTP"
 client "boto3, JSON, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTPS"
 client "JavaScript v3, JSON, h2c" bash -c "cd '$cache/js' && node session.mjs '$THALWEG_HTTP'"
@@ -125,6 +131,7 @@ client "fan-out: Java v2 async, CBOR, HTTP/2, TLS" java_client FanOut "$THALWEG_
 serve aws
 client "KPL 1.1.1, TLS verified, limits, a split" kpl current Current
 client "KPL 0.15.12, STS, limits, a split" kpl v0 V0
+client "Flink 1.19, polling, fan-out, sink, reshards" flink v4
 client "README, AWS CLI and boto3" env PATH="$cache/venv/bin:$work:$PATH" bash readme.sh "$root/README.md"
 
 echo

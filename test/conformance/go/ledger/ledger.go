@@ -27,8 +27,8 @@ import (
 )
 
 // Keys is how many partition keys each round has a record of. They are spread
-// over four shards at least.
-const Keys = 24
+// over eight shards at least.
+const Keys = 32
 
 // Endpoint returns one of the server's addresses, which run.sh names.
 func Endpoint(t testing.TB, variable string) string {

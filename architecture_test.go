@@ -59,7 +59,8 @@ func lent() map[string]string {
 
 // pure lists the packages that compute and do nothing else.
 func pure() []string {
-	return []string{"fault", "flow", "gate/wire", "gate/sigv4", "query/sql", "query/run", "delivery/format", "aggregation", "table/attr", "table/expr"}
+	return []string{"fault", "flow", "gate/wire", "gate/sigv4", "query/sql", "query/run", "delivery/format", "aggregation", "table/attr", "table/expr",
+		"function/mapping/event", "function/mapping/filter", "function/mapping/shard"}
 }
 
 // source is one Go file: its slash-separated path in the module and its text.

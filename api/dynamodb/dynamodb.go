@@ -30,7 +30,10 @@ func New(t *table.Tables) *gate.Service {
 }
 
 // api is what all operations stand on.
-type api struct{ tables *table.Tables }
+type api struct {
+	tables   *table.Tables
+	programs programs
+}
 
 // operations is the table of all operations that are there. A test holds it
 // against the files of this folder.
@@ -45,10 +48,10 @@ func (a *api) operations() []gate.Op {
 		gate.Handle("DescribeLimits", a.describeLimits),
 		gate.Handle("DescribeTable", a.describeTable),
 		gate.Handle("DescribeTimeToLive", a.describeTimeToLive),
-		gate.Handle("GetItem", a.getItem),
+		a.getItemOp(),
 		gate.Handle("ListTables", a.listTables),
 		gate.Handle("ListTagsOfResource", a.listTagsOfResource),
-		gate.Handle("PutItem", a.putItem),
+		a.putItemOp(),
 		gate.Handle("Query", a.query),
 		gate.Handle("Scan", a.scan),
 		gate.Handle("TagResource", a.tagResource),
@@ -56,7 +59,7 @@ func (a *api) operations() []gate.Op {
 		gate.Handle("TransactWriteItems", a.transactWriteItems),
 		gate.Handle("UntagResource", a.untagResource),
 		gate.Handle("UpdateContinuousBackups", a.updateContinuousBackups),
-		gate.Handle("UpdateItem", a.updateItem),
+		a.updateItemOp(),
 		gate.Handle("UpdateTable", a.updateTable),
 		gate.Handle("UpdateTimeToLive", a.updateTimeToLive),
 	}

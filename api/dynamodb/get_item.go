@@ -48,6 +48,31 @@ type getItemAnswer struct {
 	ConsumedCapacity *consumedCapacity
 }
 
+// getItemOp reads by hand what asks for whole items.
+func (a *api) getItemOp() gate.Op {
+	op := gate.Handle("GetItem", a.getItem)
+	general := op.Serve
+	op.Serve = func(ctx context.Context, c *gate.Call, dst []byte) ([]byte, error) {
+		var h byHand
+		if !h.decode(c, ofGet, hasTable|hasKey) {
+			return general(ctx, c, dst)
+		}
+		n, err := nameOf(c, h.table)
+		if err != nil {
+			return dst, err
+		}
+		found, _, err := a.tables.Get(n, h.item)
+		switch {
+		case err != nil:
+			return dst, err
+		case found == nil:
+			return append(dst, "{}"...), nil
+		}
+		return append(appendPairs(append(dst, `{"Item":`...), found), '}'), nil
+	}
+	return op
+}
+
 func (a *api) getItem(_ context.Context, c *gate.Call, in *getItemRequest) (*getItemAnswer, error) {
 	n, err := nameOf(c, text(in.TableName))
 	if err != nil {

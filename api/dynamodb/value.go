@@ -103,6 +103,7 @@ func appendNumber(dst []byte, n attr.Number) []byte {
 type valueDecoder struct {
 	s     wire.Scanner
 	depth int
+	whole string // a copy of what s reads, of which texts are pieces; "": each is a copy of its own
 }
 
 func newValueDecoder(f wire.Format, body []byte) (*valueDecoder, error) {
@@ -120,7 +121,7 @@ func (d *valueDecoder) pairs() (attr.Map, error) {
 	}
 	m := attr.Map{}
 	for d.s.Open('{'); d.s.Next('}'); {
-		name := string(d.s.Key())
+		name := d.own(d.s.Key())
 		if d.s.Null() {
 			continue
 		}
@@ -227,7 +228,15 @@ func (d *valueDecoder) text() (string, error) {
 	if d.s.Peek() != '"' {
 		return "", d.mismatch("String")
 	}
-	return string(d.s.Text()), nil
+	return d.own(d.s.Text()), nil
+}
+
+// own is a text that was just read, as a string.
+func (d *valueDecoder) own(t []byte) string {
+	if end := d.s.Pos() - 1; d.whole != "" && end >= len(t) && d.whole[end-len(t):end] == string(t) {
+		return d.whole[end-len(t) : end] // it has no escapes
+	}
+	return string(t)
 }
 
 func (d *valueDecoder) boolean() (bool, error) {

@@ -124,8 +124,12 @@ func (c *checker) resolve(n *node) {
 			c.fail(n.at, "An expression attribute value used in expression is not defined; attribute value: %s", n.name)
 			return
 		}
-		c.scope.usedValues[n.name] = true
-		n.value = v
+		slot := c.scope.slots[n.name]
+		if slot == 0 {
+			slot = len(c.scope.slots) + 1
+			c.scope.slots[n.name] = slot
+		}
+		n.value, n.slot = v, slot
 	}
 }
 
@@ -214,6 +218,7 @@ func (c *checker) types(n *node) {
 }
 
 func (c *checker) attributeType(n *node) {
+	c.scope.special = true
 	a := n.args[1]
 	name, ok := a.value.(attr.String)
 	if !ok {
@@ -233,6 +238,7 @@ func (c *checker) bounds(low, high *node) {
 	if low.op != opValue || high.op != opValue || low.value == nil || high.value == nil {
 		return
 	}
+	c.scope.special = true
 	order, comparable := attr.Compare(low.value, high.value)
 	switch {
 	case low.value.Type() != high.value.Type():

@@ -11,22 +11,22 @@ import (
 // no grammar.
 
 // Append appends the condition.
-func (c *Condition) Append(dst []byte) []byte { return c.root.append(dst) }
+func (c *Condition) Append(dst []byte) []byte { return c.root.append(dst, c.bound) }
 
 // ReadCondition reads what Condition.Append wrote; r is Bad when it did not.
-func ReadCondition(r *attr.Reader) *Condition { return &Condition{readNode(r, 0)} }
+func ReadCondition(r *attr.Reader) *Condition { return &Condition{root: readNode(r, 0)} }
 
-func (n *node) append(dst []byte) []byte {
+func (n *node) append(dst []byte, b bound) []byte {
 	dst = append(dst, byte(n.op))
 	switch n.op {
 	case opPath:
 		return n.path.append(dst)
 	case opValue:
-		return attr.AppendValue(dst, n.value)
+		return attr.AppendValue(dst, b.of(n))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(n.args)))
 	for _, a := range n.args {
-		dst = a.append(dst)
+		dst = a.append(dst, b)
 	}
 	return dst
 }
@@ -103,7 +103,7 @@ func (u *Update) Append(dst []byte) []byte {
 	for _, s := range u.steps {
 		dst = s.path.append(append(dst, byte(s.action)))
 		if s.value != nil {
-			dst = s.value.append(dst)
+			dst = s.value.append(dst, u.bound)
 		}
 	}
 	return dst

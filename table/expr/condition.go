@@ -9,46 +9,49 @@ import (
 )
 
 // Condition is a compiled condition or filter.
-type Condition struct{ root *node }
+type Condition struct {
+	root  *node
+	bound bound
+}
 
 // Match reports whether the item, which may be nil for one that does not exist,
 // meets the condition.
-func (c *Condition) Match(item attr.Map) bool { return c.root.match(item) }
+func (c *Condition) Match(item attr.Map) bool { return c.root.match(item, c.bound) }
 
 // match is the truth of a condition.
-func (n *node) match(item attr.Map) bool {
+func (n *node) match(item attr.Map, b bound) bool {
 	switch n.op {
 	case opAnd:
 		for _, a := range n.args {
-			if !a.match(item) {
+			if !a.match(item, b) {
 				return false
 			}
 		}
 		return true
 	case opOr:
 		for _, a := range n.args {
-			if a.match(item) {
+			if a.match(item, b) {
 				return true
 			}
 		}
 		return false
 	case opNot:
-		return !n.args[0].match(item)
+		return !n.args[0].match(item, b)
 	case opExists:
-		return n.args[0].operandOf(item) != nil
+		return n.args[0].operandOf(item, b) != nil
 	case opNotExists:
-		return n.args[0].operandOf(item) == nil
+		return n.args[0].operandOf(item, b) == nil
 	}
-	v := n.args[0].operandOf(item)
+	v := n.args[0].operandOf(item, b)
 	switch n.op {
 	case opIn:
-		return v != nil && slices.ContainsFunc(n.args[1:], func(a *node) bool { return attr.Equal(v, a.operandOf(item)) })
+		return v != nil && slices.ContainsFunc(n.args[1:], func(a *node) bool { return attr.Equal(v, a.operandOf(item, b)) })
 	case opBetween:
-		low, ok := attr.Compare(v, n.args[1].operandOf(item))
-		high, both := attr.Compare(v, n.args[2].operandOf(item))
+		low, ok := attr.Compare(v, n.args[1].operandOf(item, b))
+		high, both := attr.Compare(v, n.args[2].operandOf(item, b))
 		return ok && both && low >= 0 && high <= 0
 	}
-	w := n.args[1].operandOf(item)
+	w := n.args[1].operandOf(item, b)
 	switch n.op {
 	case opEqual:
 		return v != nil && attr.Equal(v, w)
@@ -79,14 +82,14 @@ func (n *node) match(item attr.Map) bool {
 }
 
 // operandOf is the value of an operand; nil when it is absent.
-func (n *node) operandOf(item attr.Map) attr.Value {
+func (n *node) operandOf(item attr.Map, b bound) attr.Value {
 	switch n.op {
 	case opPath:
 		return n.path.find(item)
 	case opValue:
-		return n.value
+		return b.of(n)
 	case opSize:
-		return size(n.args[0].operandOf(item))
+		return size(n.args[0].operandOf(item, b))
 	}
 	return nil
 }

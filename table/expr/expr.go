@@ -82,10 +82,11 @@ func (p Path) find(item attr.Map) attr.Value {
 
 // Scope holds the names and values that the expressions of one request share.
 type Scope struct {
-	names      map[string]string
-	values     map[string]attr.Value
-	usedNames  map[string]bool
-	usedValues map[string]bool
+	names     map[string]string
+	values    map[string]attr.Value
+	usedNames map[string]bool
+	slots     map[string]int // of the values used
+	special   bool           // a check looked at more of a value than its type
 }
 
 // NewScope checks a request's ExpressionAttributeNames and -Values; nil is
@@ -107,7 +108,7 @@ func NewScope(names map[string]string, values map[string]attr.Value) (*Scope, er
 			return nil, failf(-1, "ExpressionAttributeValues contains invalid key: Syntax error; key: %q", k)
 		}
 	}
-	return &Scope{names, values, map[string]bool{}, map[string]bool{}}, nil
+	return &Scope{names: names, values: values, usedNames: map[string]bool{}, slots: map[string]int{}}, nil
 }
 
 func placeholder(k string, mark byte) bool {
@@ -128,16 +129,16 @@ func (s *Scope) Done() error {
 	if unused := missing(s.names, s.usedNames); unused != "" {
 		return failf(-1, "Value provided in ExpressionAttributeNames unused in expressions: keys: {%s}", unused)
 	}
-	if unused := missing(s.values, s.usedValues); unused != "" {
+	if unused := missing(s.values, s.slots); unused != "" {
 		return failf(-1, "Value provided in ExpressionAttributeValues unused in expressions: keys: {%s}", unused)
 	}
 	return nil
 }
 
-func missing[V any](all map[string]V, used map[string]bool) string {
+func missing[V, U any](all map[string]V, used map[string]U) string {
 	var unused []string
 	for _, k := range slices.Sorted(maps.Keys(all)) {
-		if !used[k] {
+		if _, ok := used[k]; !ok {
 			unused = append(unused, k)
 		}
 	}
@@ -169,7 +170,7 @@ func (s *Scope) Condition(text string) (*Condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Condition{root}, nil
+	return &Condition{root: root}, nil
 }
 
 func (s *Scope) condition(text string) (*node, error) {

@@ -94,7 +94,7 @@ func FromOlder(conditions []Older, or bool) *Condition {
 	if len(root.args) == 1 {
 		root = root.args[0]
 	}
-	return &Condition{root}
+	return &Condition{root: root}
 }
 
 // KeyTests turns checked conditions into those of keys. AWS takes no other

@@ -44,6 +44,7 @@ type node struct {
 	op    op
 	path  Path
 	value attr.Value
+	slot  int // of value among those of the request, from 1; 0: it has none
 	args  []*node
 
 	// Of the text, gone once compiled:

@@ -32,6 +32,7 @@ type step struct {
 type Update struct {
 	steps []step
 	older bool // made of AttributeUpdates
+	bound bound
 }
 
 // Paths are the paths that the update writes, in its order.
@@ -73,7 +74,7 @@ func (u *Update) Apply(item attr.Map) (attr.Map, error) {
 		if s.value == nil {
 			continue
 		}
-		v, err := s.value.eval(item)
+		v, err := s.value.eval(item, u.bound)
 		if err != nil {
 			return nil, err
 		}
@@ -291,21 +292,21 @@ func orNil[T interface {
 }
 
 // eval is the value of an operand of an update; nil when it is absent.
-func (n *node) eval(item attr.Map) (attr.Value, error) {
+func (n *node) eval(item attr.Map, with bound) (attr.Value, error) {
 	switch n.op {
 	case opPath:
 		return n.path.find(item), nil
 	case opValue:
-		return n.value, nil
+		return with.of(n), nil
 	}
-	a, err := n.args[0].eval(item)
+	a, err := n.args[0].eval(item, with)
 	if err != nil {
 		return nil, err
 	}
 	if n.op == opIfNotExists && a != nil {
 		return a, nil
 	}
-	b, err := n.args[1].eval(item)
+	b, err := n.args[1].eval(item, with)
 	if err != nil || n.op == opIfNotExists {
 		return b, err
 	}

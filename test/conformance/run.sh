@@ -98,6 +98,17 @@ flink_classes() {
   (cd "$cache/flink/v4" && mvn -q -B compile dependency:build-classpath -Dmdep.outputFile=classpath.txt)
 }
 flink() { FLINK_CONNECTOR=$1 FLINK_CLASSPATH="$cache/flink/$1/target/classes:$(cat "$cache/flink/$1/classpath.txt")" go_tests TestFlink; }
+kcl_classes() {
+  mkdir -p "$cache/kcl" && cp -r kcl/. "$cache/kcl/"
+  for version in v3 v2 v1; do
+    (cd "$cache/kcl/$version" && mvn -q -B compile dependency:build-classpath -Dmdep.outputFile=classpath.txt)
+  done
+}
+kcl_classpath() { echo "$cache/kcl/$1/target/classes:$(cat "$cache/kcl/$1/classpath.txt")"; }
+kcl() {
+  KCL_CLASSPATH_V3=$(kcl_classpath v3) KCL_CLASSPATH_V2=$(kcl_classpath v2) KCL_CLASSPATH_V1=$(kcl_classpath v1) \
+    THALWEG_BINARY="$work/thalweg" go_tests TestKCL
+}
 go_tests() { (cd go && go test -count=1 -run "$1" .); }
 # go_client FOLDER: the tests of a client in Go; they mostly wait.
 go_client() { (cd "go/$1" && go test -count=1 -parallel 16 .); }
@@ -107,6 +118,7 @@ client "install @aws-sdk/client-kinesis 3.1143.0" js
 client "install software.amazon.awssdk:kinesis 2.40.3" java_classes
 client "install KPL 1.1.1 and 0.15.12" kpl_classes
 client "install Flink 1.19.3, Kinesis 4.3.0" flink_classes
+client "install KCL 3.5.1, 2.7.2 and 1.15.3" kcl_classes
 client "boto3, JSON, HTTP/1.1" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTP"
 client "boto3, JSON, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTPS"
 client "JavaScript v3, JSON, h2c" bash -c "cd '$cache/js' && node session.mjs '$THALWEG_HTTP'"
@@ -133,6 +145,7 @@ serve aws
 client "KPL 1.1.1, TLS verified, limits, a split" kpl current Current
 client "KPL 0.15.12, STS, limits, a split" kpl v0 V0
 client "Flink 1.19, polling, fan-out, sink, reshards" flink v4
+client "KCL 3.5.1, 2.7.2, 1.15.3 on own servers" kcl
 client "README, AWS CLI and boto3" env PATH="$cache/venv/bin:$work:$PATH" bash readme.sh "$root/README.md"
 
 echo

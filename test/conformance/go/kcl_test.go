@@ -1,0 +1,438 @@
+package conformance
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+)
+
+// TestKCL runs workers of the Kinesis Client Library, each a process of its own
+// (see ../kcl), on a stream into which records flow all the while: one shard is
+// split and two are merged, one worker is killed once it has processed records,
+// its leases have to go to others, the server is killed and started again, and
+// in the end half as many shards replace all there are. Each record that was
+// acknowledged is processed where it was put, the first times of each key's
+// records are in order, checkpoints never go back and come to the last record
+// of each shard, and the lease of every shard that is closed ends.
+func TestKCL(t *testing.T) {
+	for _, c := range []application{
+		{name: "3.5.1 fan-out", version: "V3", args: []string{"Worker", "fan-out"}, workers: 3, shards: 8, crash: true},
+		{name: "3.5.1 polling, TLS", version: "V3", args: []string{"Worker", "polling"}, workers: 2, shards: 4, secure: true},
+		{name: "2.7.2 fan-out", version: "V2", args: []string{"Worker", "fan-out"}, workers: 2, shards: 4},
+		{name: "1.15.3 polling", version: "V1", args: []string{"V1"}, workers: 2, shards: 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t)
+		})
+	}
+}
+
+// application is one KCL application under test.
+type application struct {
+	name    string
+	version string   // its classpath is KCL_CLASSPATH_ and this
+	args    []string // main class and what it takes at the end
+	workers int
+	shards  int32
+	secure  bool
+	crash   bool // of the server
+
+	t      *testing.T
+	server *ownServer
+	k      *kinesis.Client
+	tables *dynamodb.Client
+	stream string // the application has this name as well
+	dir    string
+	live   map[string]*worker
+
+	log    *os.File
+	rest   []byte                    // of a line that is not whole yet
+	seen   map[place]user            // what was processed, by where it was
+	next   map[string]int            // by key: the number that is due
+	counts map[string]map[string]int // records processed since the last mark, by shard and worker
+	total  map[string]int            // by worker
+	twice  int                       // records processed again
+
+	leases map[string]lease // by shard; as they were last
+	leader string           // of KCL 3
+
+	flow *flow
+}
+
+type lease struct{ owner, checkpoint string }
+
+func (l lease) ended() bool { return l.checkpoint == "SHARD_END" }
+
+// position orders checkpoints.
+func (l lease) position() *big.Int {
+	switch l.checkpoint {
+	case "TRIM_HORIZON":
+		return big.NewInt(-1)
+	case "SHARD_END":
+		return new(big.Int).Lsh(big.NewInt(1), 200)
+	}
+	return decimal(l.checkpoint)
+}
+
+type worker struct {
+	process *exec.Cmd
+	stdin   io.Closer
+	exited  chan error
+}
+
+func (a *application) run(t *testing.T) {
+	a.t, a.server, a.dir = t, serve(t), t.TempDir()
+	a.stream = fmt.Sprintf("kcl-%s-%d", strings.ToLower(a.version), time.Now().UnixNano())
+	cfg := must[aws.Config](t)(config.LoadDefaultConfig(t.Context(), config.WithBaseEndpoint(a.server.plain())))
+	a.k, a.tables = kinesis.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
+	a.seen, a.next, a.total, a.leases, a.live = map[place]user{}, map[string]int{}, map[string]int{}, map[string]lease{}, map[string]*worker{}
+	a.log = must[*os.File](t)(os.OpenFile(filepath.Join(a.dir, "log"), os.O_CREATE|os.O_RDONLY, 0o600))
+	defer a.log.Close()
+	a.mark()
+
+	must[*kinesis.CreateStreamOutput](t)(a.k.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &a.stream, ShardCount: &a.shards}))
+	session{t, a.k, a.stream}.active()
+	var end func()
+	a.flow, end = flowing(t, a.k, a.stream)
+	defer a.report()
+	for i := range a.workers {
+		a.start(fmt.Sprint("worker-", i))
+		if i == 0 {
+			a.until("the first worker has made its table", a.made)
+		}
+	}
+	a.until("every worker processes records, and every lease has an owner", func() bool {
+		return len(a.total) == a.workers && len(a.leases) == int(a.shards) && !slices.ContainsFunc(slices.Collect(maps.Values(a.leases)), func(l lease) bool { return l.owner == "" })
+	})
+
+	children := a.reshape()
+	a.until("the parents end and the children are read", func() bool {
+		for _, child := range children {
+			if len(a.counts[child]) == 0 {
+				return false
+			}
+		}
+		return a.over()
+	})
+
+	a.takeOver()
+	if a.crash {
+		a.server.kill()
+		t.Log("the server is killed")
+		a.server.start()
+		a.mark()
+		a.until("every open shard is read again", func() bool { return all(a.open(), func(shard string) bool { return len(a.counts[shard]) > 0 }) })
+	}
+
+	end()
+	a.until("every record is processed, and the checkpoints are at the last ones", func() bool {
+		return all(slices.Collect(maps.Keys(a.flow.placed)), func(p place) bool { _, ok := a.seen[p]; return ok }) &&
+			all(a.open(), func(shard string) bool { return a.leases[shard].checkpoint == a.flow.last[shard] })
+	})
+	must[*kinesis.UpdateShardCountOutput](t)(a.k.UpdateShardCount(t.Context(), &kinesis.UpdateShardCountInput{
+		StreamName: &a.stream, ScalingType: types.ScalingTypeUniformScaling, TargetShardCount: aws.Int32(a.shards / 2)}))
+	session{t, a.k, a.stream}.active()
+	a.until("the leases of the shards that were replaced end", a.over)
+	a.check()
+}
+
+// check holds what was processed against what was put.
+func (a *application) check() {
+	strange := 0
+	for p, u := range a.seen {
+		if put, ok := a.flow.placed[p]; ok && put != u || !ok && !a.flow.again[u] {
+			strange++
+			a.t.Logf("%v was processed, which is not what was put there: %v", u, put)
+		}
+	}
+	for key, n := range a.next {
+		if n != a.flow.rounds {
+			a.t.Errorf("%d records of %s were put, and %d came in order", a.flow.rounds, key, n)
+		}
+	}
+	closed := 0
+	for shard, l := range a.leases {
+		// What is open still was not replaced, or is new and empty.
+		switch want := cmp.Or(a.flow.last[shard], "TRIM_HORIZON"); {
+		case l.ended():
+			closed++
+		case l.checkpoint != want:
+			a.t.Errorf("%s is open and its lease is at %s, not at %s", shard, l.checkpoint, want)
+		}
+	}
+	if strange > 0 || len(a.next) != flowKeys || closed < int(a.shards)+2 {
+		a.t.Errorf("%d records were not as they were put, %d leases ended", strange, closed)
+	}
+	a.t.Logf("%d records put under %d keys, %d again because an answer was lost; %d processed again; %d leases, %d ended; by worker %v",
+		len(a.flow.placed), len(a.next), len(a.flow.again), a.twice, len(a.leases), closed, a.total)
+}
+
+// reshape splits the first open shard and merges the last two, and returns their children.
+func (a *application) reshape() (children []string) {
+	a.t.Helper()
+	before := a.open()
+	shards := a.list()
+	open := slices.DeleteFunc(shards, func(s types.Shard) bool { return !slices.Contains(before, *s.ShardId) })
+	slices.SortFunc(open, func(x, y types.Shard) int {
+		return decimal(*x.HashKeyRange.StartingHashKey).Cmp(decimal(*y.HashKeyRange.StartingHashKey))
+	})
+	middle := new(big.Int).Add(decimal(*open[0].HashKeyRange.StartingHashKey), decimal(*open[0].HashKeyRange.EndingHashKey))
+	must[*kinesis.SplitShardOutput](a.t)(a.k.SplitShard(a.t.Context(), &kinesis.SplitShardInput{StreamName: &a.stream, ShardToSplit: open[0].ShardId, NewStartingHashKey: aws.String(middle.Rsh(middle, 1).String())}))
+	session{a.t, a.k, a.stream}.active()
+	must[*kinesis.MergeShardsOutput](a.t)(a.k.MergeShards(a.t.Context(), &kinesis.MergeShardsInput{StreamName: &a.stream, ShardToMerge: open[len(open)-2].ShardId, AdjacentShardToMerge: open[len(open)-1].ShardId}))
+	session{a.t, a.k, a.stream}.active()
+	return slices.DeleteFunc(a.open(), func(s string) bool { return slices.Contains(before, s) })
+}
+
+// takeOver kills the worker that has most leases, of KCL 3 not the one that
+// assigns them, and waits until others process the records of its shards.
+func (a *application) takeOver() {
+	a.t.Helper()
+	a.scan()
+	owned := map[string]int{}
+	for _, l := range a.leases {
+		if !l.ended() && l.owner != "" && l.owner != a.leader {
+			owned[l.owner]++
+		}
+	}
+	victim := slices.MaxFunc(slices.Collect(maps.Keys(owned)), func(x, y string) int { return cmp.Compare(owned[x], owned[y]) })
+	w := a.live[victim]
+	_ = w.process.Process.Kill()
+	<-w.exited
+	delete(a.live, victim)
+	a.follow()
+	a.scan()
+	var left []string
+	for shard, l := range a.leases {
+		if l.owner == victim && !l.ended() {
+			left = append(left, shard)
+		}
+	}
+	slices.Sort(left)
+	proven := slices.ContainsFunc(left, func(shard string) bool { return a.counts[shard][victim] > 0 })
+	a.t.Logf("%s is killed; it processed %d records, and has the leases of %v (leader: %q)", victim, a.total[victim], left, a.leader)
+	if !proven {
+		a.t.Fatalf("it processed none of a shard whose lease it has: %v", a.counts)
+	}
+	a.mark()
+	began := time.Now()
+	a.until("others process the shards of the worker that was killed", func() bool {
+		return all(left, func(shard string) bool {
+			return a.leases[shard].owner != victim && (a.leases[shard].ended() || len(a.counts[shard]) > 0)
+		})
+	})
+	a.t.Logf("others took over within %v", time.Since(began).Round(time.Second))
+}
+
+// made says whether the lease table is there, and with KCL 3 its index: of
+// workers that make it at once KCL 3.5.1 starts only one, since it does not try
+// again (MigrationStateMachineImpl.initialize), with AWS as well.
+func (a *application) made() bool {
+	a.t.Helper()
+	out, err := a.tables.DescribeTable(a.t.Context(), &dynamodb.DescribeTableInput{TableName: &a.stream})
+	if _, ok := errors.AsType[*dynamotypes.ResourceNotFoundException](err); ok {
+		return false
+	}
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return a.version != "V3" || len(out.Table.GlobalSecondaryIndexes) > 0
+}
+
+// over says whether each closed shard's lease has ended, and each open shard has one.
+func (a *application) over() bool {
+	open := a.open()
+	return all(a.list(), func(s types.Shard) bool {
+		l, ok := a.leases[*s.ShardId]
+		return ok && (slices.Contains(open, *s.ShardId) || l.ended())
+	})
+}
+
+func (a *application) list() []types.Shard {
+	a.t.Helper()
+	return must[*kinesis.ListShardsOutput](a.t)(a.k.ListShards(a.t.Context(), &kinesis.ListShardsInput{StreamName: &a.stream})).Shards
+}
+
+func (a *application) open() (shards []string) {
+	a.t.Helper()
+	for _, s := range a.list() {
+		if s.SequenceNumberRange.EndingSequenceNumber == nil {
+			shards = append(shards, *s.ShardId)
+		}
+	}
+	return shards
+}
+
+// start starts a worker.
+func (a *application) start(name string) {
+	a.t.Helper()
+	url, args := a.server.plain(), []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.apache.commons.logging.simplelog.defaultlog=warn"}
+	if a.secure {
+		_, port, _ := net.SplitHostPort(a.server.address)
+		url = "https://localhost:" + port
+		store := filepath.Join(a.dir, "trust.p12")
+		if _, err := os.Stat(store); err != nil {
+			out, err := exec.Command("keytool", "-importcert", "-noprompt", "-alias", "thalweg", "-file", a.server.authority(), "-keystore", store, "-storetype", "PKCS12", "-storepass", "changeit").CombinedOutput()
+			if err != nil {
+				a.t.Fatalf("keytool: %v: %s", err, out)
+			}
+		}
+		args = append(args, "-Djavax.net.ssl.trustStore="+store, "-Djavax.net.ssl.trustStorePassword=changeit")
+	}
+	args = append(args, "-cp", endpoint(a.t, "KCL_CLASSPATH_"+a.version), a.args[0], url, a.stream, a.stream, name, a.log.Name())
+	w := &worker{process: exec.Command("java", append(args, a.args[1:]...)...), exited: make(chan error, 1)}
+	w.stdin = must[io.WriteCloser](a.t)(w.process.StdinPipe())
+	said := must[*os.File](a.t)(os.Create(filepath.Join(a.dir, name)))
+	w.process.Stdout, w.process.Stderr = said, said
+	if err := w.process.Start(); err != nil {
+		a.t.Fatal(err)
+	}
+	go func() { w.exited <- w.process.Wait() }()
+	a.t.Cleanup(func() { _ = w.process.Process.Kill(); said.Close() })
+	a.live[name] = w
+}
+
+// report tells, of a run that failed, what the workers said last.
+func (a *application) report() {
+	if !a.t.Failed() {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.live)) {
+		said, _ := os.ReadFile(filepath.Join(a.dir, name))
+		a.t.Logf("%s: %s", name, said[max(0, len(said)-6000):])
+	}
+}
+
+// until follows log and leases until done says so.
+func (a *application) until(what string, done func() bool) {
+	a.t.Helper()
+	deadline := time.Now().Add(2 * time.Minute)
+	for ; ; <-time.After(200 * time.Millisecond) {
+		a.follow()
+		a.scan()
+		if done() {
+			a.t.Logf("%s: %d records so far", what, len(a.seen))
+			return
+		}
+		for name, w := range a.live {
+			select {
+			case err := <-w.exited:
+				a.t.Fatalf("%s ended by itself: %v", name, err)
+			default:
+			}
+		}
+		if time.Now().After(deadline) {
+			a.t.Fatalf("waited in vain until %s. Leases %v, records by shard and worker %v, leader %q, %d seen", what, a.leases, a.counts, a.leader, len(a.seen))
+		}
+	}
+}
+
+// mark begins to count anew.
+func (a *application) mark() { a.counts = map[string]map[string]int{} }
+
+// follow reads what the workers have written since.
+func (a *application) follow() {
+	a.t.Helper()
+	more := must[[]byte](a.t)(io.ReadAll(a.log))
+	text := append(a.rest, more...)
+	for {
+		line, rest, whole := bytes.Cut(text, []byte{'\n'})
+		if !whole {
+			a.rest = slices.Clone(text)
+			return
+		}
+		text = rest
+		words := strings.Fields(string(line))
+		switch words[1] {
+		case "record":
+			a.processed(words[0], words[2], words[3], words[4], words[5])
+		case "failed":
+			a.t.Logf("%s", line)
+		}
+	}
+}
+
+func (a *application) processed(worker, shard, sequence, key, data string) {
+	a.t.Helper()
+	var u user
+	raw := must[[]byte](a.t)(hex.DecodeString(data))
+	if n, _ := fmt.Sscanf(string(raw), "%s %d", &u.key, &u.n); n != 2 || u.key != key || !bytes.Equal(raw, u.data()) {
+		a.t.Fatalf("%s processed %q under %s, which nobody put", worker, raw, key)
+	}
+	if u.n > a.next[key] {
+		a.t.Errorf("%s processed record %d of %s in %s, and %d was due", worker, u.n, key, shard, a.next[key])
+	}
+	a.next[key] = max(a.next[key], u.n+1)
+	p := place{shard, sequence}
+	if _, again := a.seen[p]; again {
+		a.twice++
+	}
+	a.seen[p] = u
+	if a.counts[shard] == nil {
+		a.counts[shard] = map[string]int{}
+	}
+	a.counts[shard][worker]++
+	a.total[worker]++
+}
+
+// scan reads the lease table. A lease that the KCL has removed since stays as it was.
+func (a *application) scan() {
+	a.t.Helper()
+	pages := dynamodb.NewScanPaginator(a.tables, &dynamodb.ScanInput{TableName: &a.stream, ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(a.t.Context())
+		if err != nil {
+			if _, ok := errors.AsType[*dynamotypes.ResourceNotFoundException](err); ok {
+				return // the first worker has not made it yet
+			}
+			a.t.Fatal(err)
+		}
+		text := func(item map[string]dynamotypes.AttributeValue, name string) string {
+			s, _ := item[name].(*dynamotypes.AttributeValueMemberS)
+			if s == nil {
+				return ""
+			}
+			return s.Value
+		}
+		for _, item := range page.Items {
+			key := text(item, "leaseKey")
+			if key == "Leader" {
+				a.leader = text(item, "ownerName")
+			}
+			if !strings.HasPrefix(key, "shardId-") {
+				continue
+			}
+			now := lease{text(item, "leaseOwner"), text(item, "checkpoint")}
+			if was, ok := a.leases[key]; ok && now.position().Cmp(was.position()) < 0 {
+				a.t.Errorf("the checkpoint of %s went back from %s to %s", key, was.checkpoint, now.checkpoint)
+			}
+			a.leases[key] = now
+		}
+	}
+}
+
+func all[T any](list []T, is func(T) bool) bool {
+	return !slices.ContainsFunc(list, func(v T) bool { return !is(v) })
+}

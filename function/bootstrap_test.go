@@ -115,7 +115,7 @@ func behave(how string) {
 				io.Copy(io.Discard, conn)
 			}
 			c.post("no/such/path", "{}")
-			c.respond(id, "\x00\xffnot json")
+			c.respond(id, "\x00 not json")
 		case "large":
 			c.respond(id, strings.Repeat("x", maxResponse+1))
 		case "loud":

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/thalweg/thalweg/fault"
 	"github.com/thalweg/thalweg/internal/vfs"
 )
 
@@ -73,6 +72,11 @@ func checkArchive(archive []byte) (*zip.Reader, error) {
 		if !safeName(f.Name) {
 			return nil, invalid("Could not unzip uploaded file: the name %.200q leads out of the function's folder.", f.Name)
 		}
+		if f.Mode()&iofs.ModeSymlink != 0 {
+			if _, err := linkTarget(f); err != nil {
+				return nil, invalid("Could not unzip uploaded file: the link %.200q leads out of the function's folder.", f.Name)
+			}
+		}
 		if total += f.UncompressedSize64; f.UncompressedSize64 > maxUnpacked || total > maxUnpacked {
 			return nil, invalid("Unzipped size must be smaller than %d bytes", maxUnpacked)
 		}
@@ -86,6 +90,24 @@ func checkArchive(archive []byte) (*zip.Reader, error) {
 // safeName reports whether a name in an archive stays within its folder.
 func safeName(name string) bool {
 	return name != "" && !strings.ContainsAny(name, "\\\x00") && filepath.IsLocal(filepath.FromSlash(strings.TrimSuffix(name, "/")))
+}
+
+// linkTarget is where a link in an archive leads, within its folder.
+func linkTarget(f *zip.File) (string, error) {
+	in, err := f.Open()
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	b, err := io.ReadAll(io.LimitReader(in, 4096))
+	if err != nil {
+		return "", err
+	}
+	target := filepath.FromSlash(string(b))
+	if filepath.IsAbs(target) || !filepath.IsLocal(filepath.Join(filepath.Dir(filepath.FromSlash(f.Name)), target)) {
+		return "", errors.New("the link leads out of the folder")
+	}
+	return target, nil
 }
 
 // store keeps an archive, durably when it returns. forget is called once a
@@ -212,27 +234,29 @@ func (c *codes) unpack(code Code) (dir string, err error) {
 		return "", err
 	}
 	dir = filepath.Join(c.work, "code", code.SHA256)
-	if err := os.MkdirAll(dir, unpackedPerm); err != nil {
-		return "", fmt.Errorf("unpack code: %w", err)
+	if err := unpackAll(z, dir); err != nil {
+		return "", fmt.Errorf("unpack code: %w", errors.Join(err, os.RemoveAll(dir)))
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("unpack code: %w", errors.Join(err, os.RemoveAll(dir)))
-		}
-	}()
+	return dir, nil
+}
+
+func unpackAll(z *zip.Reader, dir string) error {
+	if err := os.MkdirAll(dir, unpackedPerm); err != nil {
+		return err
+	}
 	// Through a Root no link in the archive can lead out of the folder.
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer root.Close()
 	left := int64(maxUnpacked) // what headers claim is not believed
 	for _, f := range z.File {
 		if err := unpackFile(root, f, &left); err != nil {
-			return "", fmt.Errorf("%.200q: %w", f.Name, err)
+			return fmt.Errorf("%.200q: %w", f.Name, err)
 		}
 	}
-	return dir, nil
+	return nil
 }
 
 func unpackFile(root *os.Root, f *zip.File, left *int64) error {
@@ -244,21 +268,18 @@ func unpackFile(root *os.Root, f *zip.File, left *int64) error {
 	if err := root.MkdirAll(filepath.Dir(name), unpackedPerm); err != nil {
 		return err
 	}
+	if mode&iofs.ModeSymlink != 0 {
+		target, err := linkTarget(f)
+		if err != nil {
+			return err
+		}
+		return root.Symlink(target, name)
+	}
 	in, err := f.Open()
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if mode&iofs.ModeSymlink != 0 {
-		target, err := io.ReadAll(io.LimitReader(in, 4096))
-		if err != nil {
-			return err
-		}
-		if !filepath.IsLocal(filepath.Join(filepath.Dir(name), string(target))) || filepath.IsAbs(string(target)) {
-			return fault.New(fault.Invalid, "the link leads out of the function's folder")
-		}
-		return root.Symlink(string(target), name)
-	}
 	// Archives made on other systems carry no permissions.
 	perm := mode.Perm() | 0o644
 	if path.Base(f.Name) == "bootstrap" {

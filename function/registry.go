@@ -297,3 +297,13 @@ func (f *Functions) Versions(n Name, after, limit int) (d *Function, list []*Ver
 
 // Archive returns an archive that a function has as its code.
 func (f *Functions) Archive(sha256 string) ([]byte, error) { return f.codes.read(sha256) }
+
+// Reserve sets how much of its account's concurrency a function has to itself,
+// and at most; nil gives it back.
+func (f *Functions) Reserve(ctx context.Context, n Name, reserved *int) error {
+	_, err := f.change(ctx, n, func(_ *entry, d *Function, _ *define) error {
+		d.Reserved = reserved
+		return nil
+	})
+	return err
+}

@@ -11,6 +11,8 @@ import (
 const (
 	commandVersion = 1
 	kindDefine     = 1
+	kindAccept     = 2
+	kindSettle     = 3
 )
 
 var errCorrupt = errors.New("corrupt encoding")
@@ -105,10 +107,62 @@ func readDefine(r *reader) *define {
 	c := &define{name: readName(r), version: r.uvarint(), document: r.text()}
 	c.versions = make([]versionChange, r.count(2))
 	for i := range c.versions {
-		c.versions[i] = versionChange{int(r.uvarint() & (1<<31 - 1)), r.text()}
+		c.versions[i] = versionChange{r.small(), r.text()}
 	}
 	return c
 }
+
+// accept puts an event into the queue; its id is the command's position.
+type accept struct{ event }
+
+func (c *accept) append() []byte { return c.event.append([]byte{commandVersion, kindAccept}) }
+
+// append adds what of an event never changes.
+func (e *event) append(dst []byte) []byte {
+	dst = e.name.append(dst)
+	for _, s := range []string{e.qualifier, e.request, e.context} {
+		dst = appendText(dst, s)
+	}
+	return appendText(binary.AppendUvarint(dst, uint64(e.accepted)), e.payload)
+}
+
+func readEvent(r *reader) event {
+	e := event{name: readName(r), qualifier: r.text(), request: r.text(), context: r.text(), accepted: int64(r.uvarint()), payload: r.text()}
+	e.due = e.accepted
+	return e
+}
+
+// settle removes an event, or puts it off to another attempt.
+type settle struct {
+	id       uint64
+	again    bool
+	attempts int
+	troubles int
+	due      int64
+}
+
+func (c *settle) append() []byte {
+	dst := binary.AppendUvarint([]byte{commandVersion, kindSettle}, c.id)
+	if !c.again {
+		return append(dst, 0)
+	}
+	dst = append(dst, 1)
+	for _, n := range []uint64{uint64(c.attempts), uint64(c.troubles), uint64(c.due)} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	return dst
+}
+
+func readSettle(r *reader) *settle {
+	c := &settle{id: r.uvarint(), again: r.byte() == 1}
+	if c.again {
+		c.attempts, c.troubles, c.due = r.small(), r.small(), int64(r.uvarint())
+	}
+	return c
+}
+
+// small reads a number that is never large.
+func (r *reader) small() int { return int(r.uvarint() & (1<<31 - 1)) }
 
 // readCommand reads any command.
 func readCommand(cmd []byte) (any, error) {
@@ -120,6 +174,10 @@ func readCommand(cmd []byte) (any, error) {
 		return nil, fmt.Errorf("function command of version %d; this program knows version %d", version, commandVersion)
 	case kind == kindDefine:
 		c = readDefine(r)
+	case kind == kindAccept:
+		c = &accept{readEvent(r)}
+	case kind == kindSettle:
+		c = readSettle(r)
 	}
 	if c == nil || r.bad || len(r.rest) != 0 {
 		return nil, fmt.Errorf("function command: %w", errCorrupt)

@@ -40,6 +40,10 @@ type Config struct {
 	Home func() string
 	// Credentials are what a function of an account finds in its environment.
 	Credentials func(account, region string) Credentials
+	// Deliver hands the record of an event to a destination, by its ARN, of
+	// the services that Delivers says; nil: only functions are destinations.
+	Deliver     func(ctx context.Context, account, arn string, record []byte) error
+	Delivers    func(service string) bool
 	Processes   int           // most instances at once, of all functions; 0: four per processor, at least 8
 	Concurrency int           // most invocations under way at once, of an account in a region; 0: 1000
 	Idle        time.Duration // after which an instance that has nothing to do ends; 0: 5 min
@@ -66,6 +70,8 @@ type Functions struct {
 	mu       sync.RWMutex // the log's goroutine writes, all others read
 	byName   map[Name]*entry
 	reserved map[owner]int // concurrency
+	queue    queue         // of events
+	wake     chan struct{} // tells Run of a change in it
 
 	pmu       sync.Mutex // over what follows
 	pool      *pool
@@ -81,7 +87,7 @@ func New(cfg Config) *Functions {
 	f := &Functions{
 		cfg: cfg, logger: cfg.Logger, quiet: log.New(io.Discard, "", 0), ready: make(chan struct{}), mark: hex.EncodeToString(mark[:8]),
 		codes: newCodes(cfg.FS, path.Join(cfg.Dir, "code"), cfg.Work), logs: newLogs(cfg.FS, path.Join(cfg.Dir, "logs")),
-		byName: map[Name]*entry{}, reserved: map[owner]int{},
+		byName: map[Name]*entry{}, reserved: map[owner]int{}, queue: newQueue(), wake: make(chan struct{}, 1),
 		pool: newPool(poolLimits{
 			processes: cmp.Or(cfg.Processes, max(8, 4*runtime.NumCPU())), idle: cmp.Or(cfg.Idle, 5*time.Minute), age: 6 * time.Hour, line: 10_000,
 		}),
@@ -140,6 +146,8 @@ func (f *Functions) Run(ctx context.Context) error {
 	defer guard.Stop()
 	defer reap.Stop()
 	defer sweep.Stop()
+	var worked sync.WaitGroup
+	worked.Go(func() { f.work(ctx) })
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -155,6 +163,7 @@ func (f *Functions) Run(ctx context.Context) error {
 	f.endAll()
 	f.ending.Wait()
 	f.endAll() // what was being started
+	worked.Wait()
 	return f.logs.close()
 }
 

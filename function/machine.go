@@ -21,6 +21,10 @@ func (m machine) Apply(pos uint64, cmd []byte) any {
 	switch c := c.(type) {
 	case *define:
 		return m.f.define(pos, c)
+	case *accept:
+		return m.f.accept(pos, c)
+	case *settle:
+		return m.f.settleEvent(c)
 	}
 	return errors.New("function: no such command")
 }
@@ -36,6 +40,7 @@ func (f *Functions) define(pos uint64, c *define) any {
 	own := owner{c.name.Account, c.name.Region}
 	if c.document == "" {
 		f.reserve(own, old, nil)
+		f.queue.drop(c.name)
 		delete(f.byName, c.name)
 		return defined{}
 	}
@@ -70,5 +75,49 @@ func (f *Functions) reserve(own owner, old, e *entry) {
 	}
 	if e != nil && e.def.Reserved != nil {
 		f.reserved[own] += *e.def.Reserved
+	}
+}
+
+// acceptance is the answer to an accept.
+type acceptance struct{ ok bool }
+
+func (f *Functions) accept(pos uint64, c *accept) any {
+	if f.byName[c.name] == nil {
+		return notFound(Ref{c.name, c.qualifier})
+	}
+	if f.queue.full(len(c.payload)) {
+		return acceptance{}
+	}
+	e := c.event
+	e.id = pos
+	f.queue.add(&e)
+	f.nudge()
+	return acceptance{true}
+}
+
+// settled is the answer to a settle.
+type settled struct{}
+
+func (f *Functions) settleEvent(c *settle) any {
+	old := f.queue.byID[c.id]
+	if old == nil {
+		return settled{}
+	}
+	if !c.again {
+		f.queue.settle(c.id, nil)
+		return settled{}
+	}
+	e := *old
+	e.attempts, e.troubles, e.due = c.attempts, c.troubles, c.due
+	f.queue.settle(c.id, &e)
+	f.nudge()
+	return settled{}
+}
+
+// nudge makes Run look at the queue.
+func (f *Functions) nudge() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
 	}
 }

@@ -307,3 +307,36 @@ func (f *Functions) Reserve(ctx context.Context, n Name, reserved *int) error {
 	})
 	return err
 }
+
+// SetAsync says what becomes of a function's or an alias's events; nil goes
+// back to the defaults. A qualifier of "" is $LATEST.
+func (f *Functions) SetAsync(ctx context.Context, r Ref, a *Async) error {
+	if r.Qualifier == "" {
+		r.Qualifier = Latest
+	}
+	if a != nil {
+		for _, arn := range []string{a.OnSuccess, a.OnFailure} {
+			if err := f.CheckDestination(arn); arn != "" && err != nil {
+				return err
+			}
+		}
+	}
+	_, err := f.change(ctx, r.Name, func(e *entry, d *Function, _ *define) error {
+		if e.find(r.Qualifier, 1) == nil {
+			return notFound(r)
+		}
+		if a == nil {
+			if _, ok := d.Async[r.Qualifier]; !ok {
+				return fault.New(fault.NotFound, "The function %s doesn't have an EventInvokeConfig", r.ARN())
+			}
+			delete(d.Async, r.Qualifier)
+			return nil
+		}
+		if d.Async == nil {
+			d.Async = map[string]Async{}
+		}
+		d.Async[r.Qualifier] = *a
+		return nil
+	})
+	return err
+}

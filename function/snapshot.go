@@ -20,13 +20,16 @@ const snapshotVersion = 1
 const maxSnapshotText = 16 << 20
 
 // captured is a state held on to; entries never change.
-type captured struct{ entries []*entry }
+type captured struct {
+	entries []*entry
+	events  []*event
+}
 
 // Capture holds on to the state.
 func (m machine) Capture() io.WriterTo {
 	m.f.mu.RLock()
 	defer m.f.mu.RUnlock()
-	return &captured{slices.Collect(maps.Values(m.f.byName))}
+	return &captured{slices.Collect(maps.Values(m.f.byName)), slices.Collect(maps.Values(m.f.queue.byID))}
 }
 
 func (n Name) compare(o Name) int {
@@ -45,6 +48,15 @@ func (c *captured) WriteTo(w io.Writer) (int64, error) {
 		for _, n := range slices.Sorted(maps.Keys(e.versions)) {
 			out.document(e.versions[n])
 		}
+	}
+	slices.SortFunc(c.events, func(a, b *event) int { return cmp.Compare(a.id, b.id) })
+	out.uvarint(uint64(len(c.events)))
+	for _, e := range c.events {
+		out.uvarint(e.id)
+		for _, n := range []uint64{uint64(e.attempts), uint64(e.troubles), uint64(e.due)} {
+			out.uvarint(n)
+		}
+		out.text(string(e.append(nil)))
 	}
 	out.flush()
 	return out.n, out.err
@@ -106,6 +118,20 @@ func (m machine) Restore(r io.Reader) error {
 		}
 		m.f.reserve(owner{e.def.Name.Account, e.def.Name.Region}, nil, e)
 		m.f.byName[e.def.Name] = e
+	}
+	for range in.uvarint() {
+		id := in.uvarint()
+		attempts, troubles, due := int(in.uvarint()), int(in.uvarint()), int64(in.uvarint())
+		r := &reader{rest: in.text()}
+		e := readEvent(r)
+		if in.err == nil && (r.bad || len(r.rest) > 0) {
+			in.err = errCorrupt
+		}
+		if in.err != nil {
+			return in.err
+		}
+		e.id, e.attempts, e.troubles, e.due = id, attempts, troubles, due
+		m.f.queue.add(&e)
 	}
 	return in.err
 }

@@ -128,6 +128,9 @@ func TestDefine(t *testing.T) {
 
 func FuzzCommand(f *testing.F) {
 	f.Add((&define{Name{"a", "r", "f"}, 7, "{}", []versionChange{{1, "{}"}, {2, ""}}}).append())
+	f.Add((&accept{event{name: Name{"a", "r", "f"}, qualifier: "q", request: "id", context: "c", payload: "{}", accepted: 7}}).append())
+	f.Add((&settle{id: 7}).append())
+	f.Add((&settle{7, true, 1, 2, 3}).append())
 	f.Fuzz(func(t *testing.T, cmd []byte) {
 		c, err := readCommand(cmd)
 		if err != nil {
@@ -138,7 +141,7 @@ func FuzzCommand(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(c, again, cmp.AllowUnexported(define{}, versionChange{})); d != "" {
+		if d := cmp.Diff(c, again, cmp.AllowUnexported(define{}, versionChange{}, accept{}, event{}, settle{})); d != "" {
 			t.Error(d)
 		}
 	})

@@ -340,3 +340,29 @@ func (f *Functions) SetAsync(ctx context.Context, r Ref, a *Async) error {
 	})
 	return err
 }
+
+// Usage is what an account has in a region.
+type Usage struct {
+	Functions   int
+	CodeBytes   int64 // of the archives of all versions
+	Concurrency int   // that may be under way at once
+	Reserved    int   // of it
+}
+
+// Usage counts an account's functions.
+func (f *Functions) Usage(account, region string) Usage {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	u := Usage{Concurrency: f.meter.limit, Reserved: f.reserved[owner{account, region}]}
+	for n, e := range f.byName {
+		if n.Account != account || n.Region != region {
+			continue
+		}
+		u.Functions++
+		u.CodeBytes += e.def.Latest.Code.Size
+		for _, v := range e.versions {
+			u.CodeBytes += v.Code.Size
+		}
+	}
+	return u
+}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/thalweg/thalweg/api/lambda"
@@ -19,6 +21,7 @@ import (
 	"github.com/thalweg/thalweg/function"
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/internal/vfs"
+	"github.com/thalweg/thalweg/stream"
 )
 
 // openFunctions joins functions to the catalog. Processes see only the
@@ -38,6 +41,7 @@ func (s *Server) openFunctions(facts *catalog.Catalog) error {
 	s.functions = function.New(function.Config{
 		Catalog: facts, FS: s.cfg.FS, Dir: path.Join(s.cfg.Data, "functions"), Work: work, Logger: s.logger,
 		Home: s.home, Credentials: s.functionCredentials,
+		Deliver: s.deliver, Delivers: func(service string) bool { return service == "kinesis" },
 	})
 	return nil
 }
@@ -130,4 +134,23 @@ func (s *Server) functionLogs(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write(lines) // a client that left needs no answer
+}
+
+// deliver puts the record of an event into the stream that is its destination.
+func (s *Server) deliver(ctx context.Context, account, arn string, record []byte) error {
+	parts := strings.SplitN(arn, ":", 6)
+	name, ok := strings.CutPrefix(parts[len(parts)-1], "stream/")
+	if len(parts) != 6 || !ok {
+		return fmt.Errorf("%s is no stream's ARN", arn)
+	}
+	if parts[4] != account {
+		return fmt.Errorf("%s belongs to another account", arn)
+	}
+	recs := []stream.PutRecord{{Key: rand.Text(), Size: len(record)}}
+	ref := stream.Ref{Owner: stream.Owner{Account: parts[4], Region: parts[3]}, Name: name}
+	err := s.streams.Put(ctx, ref, recs, func(_ int, dst []byte) error { copy(dst, record); return nil })
+	if err == nil {
+		err = recs[0].Err
+	}
+	return err
 }

@@ -51,6 +51,12 @@ func (a *api) invoke(ctx context.Context, c *gate.Call, dst []byte) ([]byte, err
 	c.Rest.Answer = answer
 	switch kind := c.Rest.Header.Get("X-Amz-Invocation-Type"); kind {
 	case "", "RequestResponse":
+	case "Event":
+		if _, err := a.functions.Enqueue(ctx, in, c.Now); err != nil {
+			return dst, explain(err)
+		}
+		c.Rest.Status = http.StatusAccepted
+		return dst, nil
 	case "DryRun":
 		_, v, err := a.functions.Get(ref)
 		if err != nil {

@@ -23,8 +23,6 @@ type Config struct {
 	// whose code lies there; nil: there are no buckets. version is "" for the
 	// newest.
 	Fetch func(ctx context.Context, region, bucket, key, version string, max int64) ([]byte, error)
-	// Concurrency is what an account may have under way at once.
-	Concurrency int
 	// Location is a URL where an archive can be read for ten minutes.
 	Location func(sha256 string, now time.Time) string
 }
@@ -62,22 +60,51 @@ const (
 
 	root = "/2015-03-31/functions"
 	one  = root + "/{FunctionName}"
+
+	events = "/2019-09-25/functions/{FunctionName}/event-invoke-config"
+	tags   = "/2017-03-31/tags/{Resource}"
 )
 
 // operations is the table of all operations that are there. A test holds it
 // against the files of this folder.
 func (a *api) operations() []gate.Op {
 	return []gate.Op{
+		at(post, one+"/policy", 201, gate.Handle("AddPermission", a.addPermission)),
+		at(post, one+"/aliases", 201, gate.Handle("CreateAlias", a.createAlias)),
 		upload(at(post, root, 201, gate.Handle("CreateFunction", a.createFunction))),
+		at(del, one+"/aliases/{Name}", 204, gate.Handle("DeleteAlias", a.deleteAlias)),
 		at(del, one, 204, gate.Handle("DeleteFunction", a.deleteFunction)),
+		at(del, "/2017-10-31/functions/{FunctionName}/concurrency", 204, gate.Handle("DeleteFunctionConcurrency", a.deleteFunctionConcurrency)),
+		at(del, events, 204, gate.Handle("DeleteFunctionEventInvokeConfig", a.deleteFunctionEventInvokeConfig)),
+		at(get, "/2016-08-19/account-settings", 200, gate.Handle("GetAccountSettings", a.getAccountSettings)),
+		at(get, one+"/aliases/{Name}", 200, gate.Handle("GetAlias", a.getAlias)),
 		at(get, one, 200, gate.Handle("GetFunction", a.getFunction)),
+		at(get, "/2020-06-30/functions/{FunctionName}/code-signing-config", 200, gate.Handle("GetFunctionCodeSigningConfig", a.getFunctionCodeSigningConfig)),
+		at(get, "/2019-09-30/functions/{FunctionName}/concurrency", 200, gate.Handle("GetFunctionConcurrency", a.getFunctionConcurrency)),
 		at(get, one+"/configuration", 200, gate.Handle("GetFunctionConfiguration", a.getFunctionConfiguration)),
+		at(get, events, 200, gate.Handle("GetFunctionEventInvokeConfig", a.getFunctionEventInvokeConfig)),
+		at(get, "/2024-08-31/functions/{FunctionName}/recursion-config", 200, gate.Handle("GetFunctionRecursionConfig", a.getFunctionRecursionConfig)),
+		at(get, one+"/policy", 200, gate.Handle("GetPolicy", a.getPolicy)),
+		at(get, "/2021-07-20/functions/{FunctionName}/runtime-management-config", 200, gate.Handle("GetRuntimeManagementConfig", a.getRuntimeManagementConfig)),
 		a.invokeOp(),
+		a.invokeAsyncOp(),
+		at(get, one+"/aliases", 200, gate.Handle("ListAliases", a.listAliases)),
+		at(get, events+"/list", 200, gate.Handle("ListFunctionEventInvokeConfigs", a.listFunctionEventInvokeConfigs)),
 		at(get, root, 200, gate.Handle("ListFunctions", a.listFunctions)),
+		at(get, tags, 200, gate.Handle("ListTags", a.listTags)),
+		at(get, one+"/versions", 200, gate.Handle("ListVersionsByFunction", a.listVersionsByFunction)),
+		at(post, one+"/versions", 201, gate.Handle("PublishVersion", a.publishVersion)),
+		at(put, "/2017-10-31/functions/{FunctionName}/concurrency", 200, gate.Handle("PutFunctionConcurrency", a.putFunctionConcurrency)),
+		at(put, events, 200, gate.Handle("PutFunctionEventInvokeConfig", a.putFunctionEventInvokeConfig)),
+		at(del, one+"/policy/{StatementId}", 204, gate.Handle("RemovePermission", a.removePermission)),
+		at(post, tags, 204, gate.Handle("TagResource", a.tagResource)),
+		at(del, tags, 204, gate.Handle("UntagResource", a.untagResource)),
+		at(put, one+"/aliases/{Name}", 200, gate.Handle("UpdateAlias", a.updateAlias)),
+		upload(at(put, one+"/code", 200, gate.Handle("UpdateFunctionCode", a.updateFunctionCode))),
+		at(put, one+"/configuration", 200, gate.Handle("UpdateFunctionConfiguration", a.updateFunctionConfiguration)),
+		at(post, events, 200, gate.Handle("UpdateFunctionEventInvokeConfig", a.updateFunctionEventInvokeConfig)),
 	}
 }
-
-func later() []gate.Op { return nil }
 
 // target is how a request names a function.
 type target struct {

@@ -41,7 +41,8 @@ export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=testtest AWS_REGION=us-east-
 serve() {
   stop
   : >"$work/ready"
-  "$work/thalweg" serve --listen 127.0.0.1:0 --data "$work/data-$1" --limits "$1" >"$work/ready" 2>"$work/log" &
+  # Functions in Python run with the interpreter, and the boto3, of the sessions.
+  PATH="$cache/venv/bin:$PATH" "$work/thalweg" serve --listen 127.0.0.1:0 --data "$work/data-$1" --limits "$1" >"$work/ready" 2>"$work/log" &
   server=$!
   for _ in $(seq 100); do
     grep -q ready "$work/ready" && break
@@ -113,6 +114,11 @@ go_tests() { (cd go && go test -count=1 -run "$1" .); }
 # go_client FOLDER: the tests of a client in Go; they mostly wait.
 go_client() { (cd "go/$1" && go test -count=1 -parallel 16 .); }
 
+functions() {
+  mkdir -p "$work/functions" && cp functions/*.py functions/*.mjs functions/*.cjs "$work/functions/"
+  (cd go && CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags=-s -o "$work/functions/bootstrap" ./function)
+}
+
 client "install boto3 1.44.5, awscli 1.46.2" python
 client "install @aws-sdk/client-kinesis 3.1143.0" js
 client "install software.amazon.awssdk:kinesis 2.40.3" java_classes
@@ -129,6 +135,9 @@ export AWS_CA_BUNDLE=$CA_FILE
 client "Go v2, JSON, plain and TLS" go_tests TestGoSDK
 client "tables: boto3, client and resource" env AWS_ENDPOINT_URL="$THALWEG_HTTP" "$cache/venv/bin/python" boto3/tables.py
 client "tables: Go v2" go_tests TestGoTables
+client "functions: build with aws-lambda-go 1.55.1" functions
+client "functions: boto3; Go, Python, Node" env AWS_ENDPOINT_URL="$THALWEG_HTTP" "$cache/venv/bin/python" boto3/functions.py "$work/functions"
+client "functions: AWS CLI; Go, Python, Node" env AWS_ENDPOINT_URL="$THALWEG_HTTP" PATH="$cache/venv/bin:$PATH" bash functions/cli.sh "$work/functions"
 client "fan-out: Go v2, plain and TLS" go_tests TestGoFanOut
 client "Go v2, STS and CloudWatch" go_tests TestAround
 client "bare wire: 2 encodings x 4 transports" go_tests TestWire

@@ -2,6 +2,7 @@ package table
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/tidwall/btree"
@@ -260,15 +261,24 @@ func (t *Tables) decide(o *Op) (c change) {
 	}
 	c.old, _ = c.table.items.Get(c.key)
 	var old attr.Map
+	looks := o.looksAt()
+	part := len(c.old) <= maxSpliced && len(def.Indexes) == 0
 	if c.old != "" && (o.Condition != nil || o.Kind == Update) {
-		if old, c.err = attr.Decode(c.old); c.err != nil {
+		if part {
+			old, c.err = attr.Pick(c.old, looks)
+		} else {
+			old, c.err = attr.Decode(c.old)
+		}
+		if c.err != nil {
 			return c
 		}
 	}
 	if o.Condition != nil && !o.Condition.Match(old) {
 		failed := new(ConditionFailed)
-		if o.OldOnFail {
-			failed.Item = old
+		if o.OldOnFail && c.old != "" {
+			if failed.Item, c.err = attr.Decode(c.old); c.err != nil {
+				return c
+			}
 		}
 		c.err = failed
 		return c
@@ -277,7 +287,11 @@ func (t *Tables) decide(o *Op) (c change) {
 	case Put:
 		c.item, c.err = o.encoded, c.table.checkIndexes(o.encoded)
 	case Update:
-		c.item, c.err = t.update(c.table, o, old)
+		if c.old != "" && part {
+			c.item, c.err = t.splice(o, c.old, looks, old)
+		} else {
+			c.item, c.err = t.update(c.table, o, old)
+		}
 	case Check:
 		c.item = c.old
 	}
@@ -297,6 +311,52 @@ func (x *table) checkIndexes(encoded string) error {
 	return x.def.checkIndexKeys(item)
 }
 
+// maxSpliced is the size of encoded items that are changed without decoding all
+// of them. In memory an item takes less than eight times its bytes, so that one
+// of them cannot have become too large.
+const maxSpliced = attr.MaxItem / 16
+
+// looksAt are the attributes that decide what becomes of an operation and that
+// an update writes, each at least once.
+func (o *Op) looksAt() []string {
+	switch {
+	case o.Condition == nil && o.Update == nil:
+		return nil
+	case o.Condition == nil:
+		return o.Update.Names()
+	case o.Update == nil:
+		return o.Condition.Names()
+	}
+	return slices.Concat(o.Update.Names(), o.Condition.Names())
+}
+
+// splice is update for an item that is there, of which old is the part that the
+// operation looks at. The rest of it is as it was, and so within the bounds.
+func (t *Tables) splice(o *Op, encoded string, looks []string, old attr.Map) (string, error) {
+	if o.Update == nil {
+		return encoded, nil
+	}
+	next, err := o.Update.Apply(old)
+	if err != nil {
+		return "", invalid("%s", err)
+	}
+	t.scratch = attr.Splice(t.scratch[:0], encoded, looks, next)
+	if len(t.scratch) > 2*maxSpliced {
+		item, err := attr.Decode(string(t.scratch))
+		if err == nil {
+			err = checkSize(item, updatedSize)
+		}
+		if err != nil {
+			return "", err
+		}
+	} else if err := checkSize(next, updatedSize); err != nil { // how deep it is
+		return "", err
+	}
+	return string(t.scratch), nil
+}
+
+const updatedSize = "Item size to update has exceeded the maximum allowed size"
+
 // update returns the item after an update, or after its creation by one.
 func (t *Tables) update(x *table, o *Op, old attr.Map) (string, error) {
 	if old == nil {
@@ -312,7 +372,7 @@ func (t *Tables) update(x *table, o *Op, old attr.Map) (string, error) {
 			return "", invalid("%s", err)
 		}
 	}
-	if err := checkSize(item, "Item size to update has exceeded the maximum allowed size"); err != nil {
+	if err := checkSize(item, updatedSize); err != nil {
 		return "", err
 	}
 	if err := x.def.checkIndexKeys(item); err != nil {

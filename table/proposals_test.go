@@ -40,10 +40,9 @@ func onTape() (*Tables, *tape) {
 	return tables, l
 }
 
-// What the proposer decides by what it proposed, recovery and other replicas
-// decide by the bytes, to the same answers and the same state.
-func TestProposalsAndBytesAgree(t *testing.T) {
-	scalar := rapid.Custom(func(t *rapid.T) attr.Value {
+// scalars are values that the expressions below make something of.
+func scalars() *rapid.Generator[attr.Value] {
+	return rapid.Custom(func(t *rapid.T) attr.Value {
 		switch rapid.IntRange(0, 4).Draw(t, "type") {
 		case 0:
 			return attr.String(rapid.SampledFrom([]string{"", "a", "ab", "b"}).Draw(t, "s"))
@@ -56,10 +55,28 @@ func TestProposalsAndBytesAgree(t *testing.T) {
 		}
 		return attr.Whole(rapid.Int64Range(-3, 3).Draw(t, "n"))
 	})
-	conditions := []string{"", "attribute_exists(k)", "attribute_not_exists(x) OR x = :v", "NOT x < :v AND y <> :v", "contains(y, :v)",
-		"x IN (:v, y) OR size(y) > :v", "begins_with(x, :v)", "attribute_type(x, :v)", "l[1].m = :v", "x BETWEEN :v AND :w"}
-	updates := []string{"", "SET x = :v", "SET x = x + :v", "ADD x :v", "DELETE y :v", "REMOVE x, y", "SET x = if_not_exists(x, :v), y = :w",
-		"SET y = list_append(:v, :w)", "SET l = :v, i = :w", "SET l[3] = :v REMOVE l[0]", "SET i = :v"}
+}
+
+// drawPrograms draws a condition and an update, either of which may be nil.
+func drawPrograms(t *rapid.T) (c *expr.Condition, u *expr.Update) {
+	s, err := expr.NewScope(nil, map[string]attr.Value{":v": scalars().Draw(t, "v"), ":w": scalars().Draw(t, "w")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := rapid.SampledFrom([]string{"", "attribute_exists(k)", "attribute_not_exists(x) OR x = :v", "NOT x < :v AND y <> :v", "contains(y, :v)",
+		"x IN (:v, y) OR size(y) > :v", "begins_with(x, :v)", "attribute_type(x, :v)", "l[1].m = :v", "x BETWEEN :v AND :w"}).Draw(t, "condition"); text != "" {
+		c, _ = s.Condition(text) // nil where AWS refuses it
+	}
+	if text := rapid.SampledFrom([]string{"", "SET x = :v", "SET x = x + :v", "ADD x :v", "DELETE y :v", "REMOVE x, y", "SET x = if_not_exists(x, :v), y = :w",
+		"SET y = list_append(:v, :w)", "SET l = :v, i = :w", "SET l[3] = :v REMOVE l[0]", "SET i = :v"}).Draw(t, "update"); text != "" {
+		u, _ = s.Update(text)
+	}
+	return c, u
+}
+
+// What the proposer decides by what it proposed, recovery and other replicas
+// decide by the bytes, to the same answers and the same state.
+func TestProposalsAndBytesAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tables, l := onTape()
 		def := ofText("k")
@@ -70,21 +87,13 @@ func TestProposalsAndBytesAgree(t *testing.T) {
 		op := func(k string) Op {
 			o := Op{Kind: OpKind(rapid.IntRange(int(Put), int(Check)).Draw(t, "kind")), Table: leases, Item: key(k)}
 			o.OldOnFail, o.Quiet = rapid.Bool().Draw(t, "old"), rapid.Bool().Draw(t, "quiet")
-			values := map[string]attr.Value{":v": scalar.Draw(t, "v"), ":w": scalar.Draw(t, "w")}
-			s, err := expr.NewScope(nil, values)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if text := rapid.SampledFrom(conditions).Draw(t, "condition"); text != "" {
-				o.Condition, _ = s.Condition(text) // nil where AWS refuses it
-			}
+			var u *expr.Update
+			o.Condition, u = drawPrograms(t)
 			switch o.Kind {
 			case Put:
-				o.Item["x"], o.Item["y"] = scalar.Draw(t, "x"), scalar.Draw(t, "y")
+				o.Item["x"], o.Item["y"] = scalars().Draw(t, "x"), scalars().Draw(t, "y")
 			case Update:
-				if text := rapid.SampledFrom(updates).Draw(t, "update"); text != "" {
-					o.Update, _ = s.Update(text)
-				}
+				o.Update = u
 			}
 			return o
 		}
@@ -112,6 +121,44 @@ func TestProposalsAndBytesAgree(t *testing.T) {
 		}
 		if diff := cmp.Diff(saved(tables), saved(replica)); diff != "" {
 			t.Fatal(diff)
+		}
+	})
+}
+
+// An item is changed in its bytes to what it is changed to as a whole, and
+// refused for the same reason.
+func TestPartsAndWholesAgree(t *testing.T) {
+	tables, _ := onTape()
+	create(t, tables, ofText("k"))
+	x := tables.byName[leases]
+	rapid.Check(t, func(t *rapid.T) {
+		old := key("a")
+		for _, name := range []string{"i", "l", "m", "x", "y", "z"} {
+			if rapid.Bool().Draw(t, name) {
+				old[name] = scalars().Draw(t, name)
+			}
+		}
+		o := Op{Kind: Update, Table: leases, Item: key("a"), OldOnFail: rapid.Bool().Draw(t, "old")}
+		o.Condition, o.Update = drawPrograms(t)
+		if _, err := tables.prepare(&o); err != nil {
+			t.Fatal(err)
+		}
+		was := string(old.Append(nil))
+		k, _ := x.def.Keys.keyOf(old)
+		x.items.Set(k, was)
+		want := result{old: was}
+		if o.Condition != nil && !o.Condition.Match(old) {
+			failed := new(ConditionFailed)
+			if o.OldOnFail {
+				failed.Item = old
+			}
+			want.err = failed
+		} else {
+			want.item, want.err = tables.update(x, &o, old)
+		}
+		got := tables.decide(&o)
+		if diff := cmp.Diff(plain(written{results: []result{want}}), plain(written{results: []result{got.result}})); diff != "" {
+			t.Fatalf("(-whole +parts):\n%s", diff)
 		}
 	})
 }

@@ -38,9 +38,19 @@ func (t *Tables) prepare(o *Op) (*Definition, error) {
 			return nil, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", name)
 		}
 	}
-	var room [1 << 10]byte
-	o.encoded = string(o.Item.Append(room[:0]))
+	o.encoded = t.encode(o.Item)
 	return x.def, nil
+}
+
+// encode encodes an item in memory that is used again.
+func (t *Tables) encode(item attr.Map) string {
+	buf, _ := t.buffers.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	defer t.buffers.Put(buf)
+	*buf = item.Append((*buf)[:0])
+	return string(*buf)
 }
 
 // Write performs one operation. Errors: *ConditionFailed, faults.

@@ -42,7 +42,8 @@ type Tables struct {
 	tokens tokens
 
 	proposals proposals
-	scratch   []byte // of update, with mu held
+	scratch   []byte    // of update, with mu held
+	buffers   sync.Pool // of *[]byte, of encode
 }
 
 // New joins the tables to the catalog.

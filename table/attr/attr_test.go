@@ -3,7 +3,9 @@ package attr
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,6 +171,41 @@ func TestCodec(t *testing.T) {
 		}
 		if absent := "\x00 none"; m[absent] == nil && Lookup(encoded, absent) != nil {
 			t.Fatal("what is not there is found")
+		}
+	})
+}
+
+// Some attributes of an item are picked and replaced in its bytes as they are in
+// the item.
+func TestSplice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.SampledFrom([]string{"", "a", "ab", "b", "c", "d", "e", "f"})
+		m := Map(rapid.MapOfN(name, values(2), 0, 8).Draw(t, "item"))
+		picked := rapid.SliceOfDistinct(name, rapid.ID[string]).Draw(t, "picked")
+		next, whole := Map{}, maps.Clone(m)
+		for _, n := range picked {
+			if delete(whole, n); rapid.Bool().Draw(t, "there") {
+				next[n] = values(2).Draw(t, "next")
+				whole[n] = next[n]
+			}
+		}
+		encoded := string(m.Append(nil))
+		part, err := Pick(encoded, picked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, v := range m {
+			if got := part[n]; slices.Contains(picked, n) != Equal(got, v) {
+				t.Fatalf("%q is picked as %v of %v", n, got, v)
+			}
+		}
+		if got := string(Splice(nil, encoded, picked, next)); got != string(whole.Append(nil)) || len(part) > len(picked) {
+			t.Fatalf("%v with %v in place of %q is %q", m, next, picked, got)
+		}
+		for cut := range encoded {
+			if _, err := Pick(encoded[:cut], picked); err == nil {
+				t.Fatalf("%d of %d bytes are taken for an item", cut, len(encoded))
+			}
 		}
 	})
 }

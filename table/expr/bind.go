@@ -58,14 +58,18 @@ func (b *Binding) Values(given map[string]attr.Value) (values []attr.Value, ok b
 }
 
 // Strip returns the condition without its values: it is good for With only.
-func (c *Condition) Strip() *Condition { return &Condition{root: c.root.strip()} }
+func (c *Condition) Strip() *Condition {
+	return &Condition{root: c.root.strip(), names: c.Names()}
+}
 
 // With is the condition with other values, those that its Binding returned.
-func (c *Condition) With(values []attr.Value) *Condition { return &Condition{c.root, values} }
+func (c *Condition) With(values []attr.Value) *Condition {
+	return &Condition{c.root, values, c.names}
+}
 
 // Strip returns the update without its values: it is good for With only.
 func (u *Update) Strip() *Update {
-	bare := &Update{older: u.older, steps: make([]step, len(u.steps))}
+	bare := &Update{older: u.older, names: u.Names(), steps: make([]step, len(u.steps))}
 	for i, s := range u.steps {
 		if s.value != nil {
 			s.value = s.value.strip()
@@ -76,7 +80,9 @@ func (u *Update) Strip() *Update {
 }
 
 // With is the update with other values, those that its Binding returned.
-func (u *Update) With(values []attr.Value) *Update { return &Update{u.steps, u.older, values} }
+func (u *Update) With(values []attr.Value) *Update {
+	return &Update{u.steps, u.older, values, u.names}
+}
 
 func (n *node) strip() *node {
 	bare := *n

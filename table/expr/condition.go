@@ -12,6 +12,7 @@ import (
 type Condition struct {
 	root  *node
 	bound bound
+	names []string // as Names; nil: not known yet
 }
 
 // Match reports whether the item, which may be nil for one that does not exist,
@@ -160,12 +161,19 @@ func contains(v, w attr.Value) bool {
 
 // Names are the attributes that the condition looks at, each once.
 func (c *Condition) Names() []string {
-	var names []string
-	_ = walk(c.root, func(n *node) error {
-		if n.op == opPath && !slices.Contains(names, n.path[0].Name) {
-			names = append(names, n.path[0].Name)
-		}
-		return nil
-	})
+	if c.names != nil {
+		return c.names
+	}
+	return c.root.names([]string{})
+}
+
+// names appends the attributes that a node looks at, unless they are there.
+func (n *node) names(names []string) []string {
+	if n.op == opPath && !slices.Contains(names, n.path[0].Name) {
+		names = append(names, n.path[0].Name)
+	}
+	for _, a := range n.args {
+		names = a.names(names)
+	}
 	return names
 }

@@ -33,6 +33,7 @@ type Update struct {
 	steps []step
 	older bool // made of AttributeUpdates
 	bound bound
+	names []string // as Names; nil: not known yet
 }
 
 // Paths are the paths that the update writes, in its order.
@@ -42,6 +43,24 @@ func (u *Update) Paths() []Path {
 		paths[i] = s.path
 	}
 	return paths
+}
+
+// Names are the attributes that the update looks at or writes, each once.
+func (u *Update) Names() []string {
+	if u.names != nil {
+		return u.names
+	}
+	names := []string{}
+	for i := range u.steps {
+		s := &u.steps[i]
+		if name := s.path[0].Name; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		if s.value != nil {
+			names = s.value.names(names)
+		}
+	}
+	return names
 }
 
 // Writes returns the first attribute that the update writes to or within and

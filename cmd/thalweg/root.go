@@ -47,7 +47,7 @@ records flow first with "thalweg demo".`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newServe(), newDemo(), newStream(), newPut(), newTail(), newDump(), newFsck(), newFault(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newStream(), newPut(), newTail(), newDump(), newFsck(), newFault(), newFn(), newVersion())
 	return root
 }
 

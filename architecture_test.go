@@ -54,7 +54,7 @@ func rooms() map[string][]string {
 // lent names the nested packages that others than their own room and server
 // may see: a codec made by hand in api speaks wire's vocabulary.
 func lent() map[string]string {
-	return map[string]string{"gate/wire": "api", "table/attr": "api", "table/expr": "api"}
+	return map[string]string{"gate/wire": "api", "table/attr": "api", "table/expr": "api", "function/mapping": "api"}
 }
 
 // pure lists the packages that compute and do nothing else.

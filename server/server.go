@@ -23,6 +23,7 @@ import (
 	"github.com/thalweg/thalweg/api/sink"
 	"github.com/thalweg/thalweg/catalog"
 	"github.com/thalweg/thalweg/function"
+	"github.com/thalweg/thalweg/function/mapping"
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/internal/buildinfo"
 	"github.com/thalweg/thalweg/internal/inject"
@@ -49,6 +50,7 @@ type Config struct {
 	TLSCert     string        // PEM file of a certificate chain; empty: one is made and kept in Data
 	TLSKey      string        // PEM file of its key
 	Streams     []Stream      // that are there when Ready is called
+	Remote      Remote        // services elsewhere, for batches that mappings give up
 	Pprof       string        // host:port of loopback to serve Go's profiles on; empty: nowhere
 	Faults      bool          // let tests have calls meet faults on purpose, at /admin/faults
 	Logger      *slog.Logger  // nil: say nothing
@@ -67,6 +69,7 @@ type Server struct {
 	streams   *stream.Streams
 	tables    *table.Tables
 	functions *function.Functions
+	mappings  *mapping.Mappings
 	scratch   string   // a folder of the system's for what functions are unpacked to, when nothing is kept
 	codeKey   [32]byte // of the URLs of functions' code
 	gate      *gate.Gate
@@ -142,7 +145,7 @@ func Open(cfg Config) (_ *Server, err error) {
 	s.gate, err = gate.New(gate.Config{
 		Listener: s.listener,
 		Services: append(sink.New(sink.Config{Metrics: clients, Issue: auth.Issue, OwnAccount: auth.Mode == gate.Verify}),
-			streams, dynamodb.New(s.tables), lambda.New(s.functions, s.lambdaConfig())),
+			streams, dynamodb.New(s.tables), lambda.New(s.functions, s.mappings, s.lambdaConfig())),
 		Routes:  s.routes(),
 		Admin:   s.admin(),
 		Auth:    auth,
@@ -183,6 +186,7 @@ func (s *Server) openLog() error {
 	if s.streams, err = stream.New(stream.Config{Log: s.journal, Catalog: facts, Limits: s.cfg.Limits, Logger: s.logger}); err != nil {
 		return fmt.Errorf("open streams in %s: %w", s.cfg.Data, err)
 	}
+	s.mappings = mapping.New(mapping.Config{Catalog: facts, Env: s.mappingEnv(), Logger: s.logger})
 	return nil
 }
 
@@ -226,12 +230,13 @@ func (s *Server) Run(ctx context.Context) error {
 		defer serveProfiles(s.profiles).Close()
 		s.logger.Info("profiles", "url", "http://"+s.profiles.Addr().String()+"/debug/pprof/")
 	}
-	ended := make(chan error, 4)
+	ended := make(chan error, 5)
 	var gated, tended sync.WaitGroup
 	gated.Go(func() { ended <- s.gate.Run(serving) })
 	tended.Go(func() { ended <- s.streams.Run(tending) })
 	tended.Go(func() { ended <- s.tables.Run(tending) })
 	tended.Go(func() { ended <- s.functions.Run(tending) })
+	tended.Go(func() { ended <- s.mappings.Run(tending) })
 	s.serving.Store(true)
 	build := buildinfo.Read()
 	s.logger.Info("serving", "address", s.Addr(), "data", s.cfg.Data, "ephemeral", s.cfg.Ephemeral, "version", build.Version, "commit", build.Commit)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/thalweg/thalweg/fault"
 	"github.com/thalweg/thalweg/function"
+	"github.com/thalweg/thalweg/function/mapping"
 	"github.com/thalweg/thalweg/gate"
 )
 
@@ -27,15 +28,16 @@ type Config struct {
 	Location func(sha256 string, now time.Time) string
 }
 
-// New returns the operations over f.
-func New(f *function.Functions, cfg Config) *gate.Service {
-	a := &api{functions: f, cfg: cfg}
+// New returns the operations over f and m.
+func New(f *function.Functions, m *mapping.Mappings, cfg Config) *gate.Service {
+	a := &api{functions: f, mappings: m, cfg: cfg}
 	return &gate.Service{Name: "lambda", Target: "AWSLambda", Ops: append(a.operations(), later()...), Exception: exception}
 }
 
 // api is what all operations stand on.
 type api struct {
 	functions *function.Functions
+	mappings  *mapping.Mappings
 	cfg       Config
 }
 
@@ -63,6 +65,9 @@ const (
 
 	events = "/2019-09-25/functions/{FunctionName}/event-invoke-config"
 	tags   = "/2017-03-31/tags/{Resource}"
+
+	mappings = "/2015-03-31/event-source-mappings"
+	aMapping = mappings + "/{UUID}"
 )
 
 // operations is the table of all operations that are there. A test holds it
@@ -71,13 +76,16 @@ func (a *api) operations() []gate.Op {
 	return []gate.Op{
 		at(post, one+"/policy", 201, gate.Handle("AddPermission", a.addPermission)),
 		at(post, one+"/aliases", 201, gate.Handle("CreateAlias", a.createAlias)),
+		at(post, mappings, 202, gate.Handle("CreateEventSourceMapping", a.createEventSourceMapping)),
 		upload(at(post, root, 201, gate.Handle("CreateFunction", a.createFunction))),
 		at(del, one+"/aliases/{Name}", 204, gate.Handle("DeleteAlias", a.deleteAlias)),
+		at(del, aMapping, 202, gate.Handle("DeleteEventSourceMapping", a.deleteEventSourceMapping)),
 		at(del, one, 204, gate.Handle("DeleteFunction", a.deleteFunction)),
 		at(del, "/2017-10-31/functions/{FunctionName}/concurrency", 204, gate.Handle("DeleteFunctionConcurrency", a.deleteFunctionConcurrency)),
 		at(del, events, 204, gate.Handle("DeleteFunctionEventInvokeConfig", a.deleteFunctionEventInvokeConfig)),
 		at(get, "/2016-08-19/account-settings", 200, gate.Handle("GetAccountSettings", a.getAccountSettings)),
 		at(get, one+"/aliases/{Name}", 200, gate.Handle("GetAlias", a.getAlias)),
+		at(get, aMapping, 200, gate.Handle("GetEventSourceMapping", a.getEventSourceMapping)),
 		at(get, one, 200, gate.Handle("GetFunction", a.getFunction)),
 		at(get, "/2020-06-30/functions/{FunctionName}/code-signing-config", 200, gate.Handle("GetFunctionCodeSigningConfig", a.getFunctionCodeSigningConfig)),
 		at(get, "/2019-09-30/functions/{FunctionName}/concurrency", 200, gate.Handle("GetFunctionConcurrency", a.getFunctionConcurrency)),
@@ -89,6 +97,7 @@ func (a *api) operations() []gate.Op {
 		a.invokeOp(),
 		a.invokeAsyncOp(),
 		at(get, one+"/aliases", 200, gate.Handle("ListAliases", a.listAliases)),
+		at(get, mappings, 200, gate.Handle("ListEventSourceMappings", a.listEventSourceMappings)),
 		at(get, events+"/list", 200, gate.Handle("ListFunctionEventInvokeConfigs", a.listFunctionEventInvokeConfigs)),
 		at(get, root, 200, gate.Handle("ListFunctions", a.listFunctions)),
 		at(get, tags, 200, gate.Handle("ListTags", a.listTags)),
@@ -100,6 +109,7 @@ func (a *api) operations() []gate.Op {
 		at(post, tags, 204, gate.Handle("TagResource", a.tagResource)),
 		at(del, tags, 204, gate.Handle("UntagResource", a.untagResource)),
 		at(put, one+"/aliases/{Name}", 200, gate.Handle("UpdateAlias", a.updateAlias)),
+		at(put, aMapping, 202, gate.Handle("UpdateEventSourceMapping", a.updateEventSourceMapping)),
 		upload(at(put, one+"/code", 200, gate.Handle("UpdateFunctionCode", a.updateFunctionCode))),
 		at(put, one+"/configuration", 200, gate.Handle("UpdateFunctionConfiguration", a.updateFunctionConfiguration)),
 		at(post, events, 200, gate.Handle("UpdateFunctionEventInvokeConfig", a.updateFunctionEventInvokeConfig)),

@@ -13,7 +13,7 @@ import (
 
 // Each operation has its file, and each file of an operation its operation.
 func TestFiles(t *testing.T) {
-	ops := New(function.New(function.Config{Catalog: catalog.New()}), Config{}).Ops
+	ops := New(function.New(function.Config{Catalog: catalog.New()}), nil, Config{}).Ops
 	files, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)

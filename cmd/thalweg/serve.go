@@ -34,6 +34,8 @@ the file.`,
 			return err
 		}
 		cfg := s.config()
+		cfg.Remote.AccessKeyID, cfg.Remote.SecretAccessKey = os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
+		cfg.Remote.SessionToken = os.Getenv("AWS_SESSION_TOKEN")
 		var level slog.Level
 		if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 			return err

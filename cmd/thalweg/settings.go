@@ -36,6 +36,10 @@ type settings struct {
 	Pprof     string `yaml:"pprof" default:"" help:"loopback address and port to serve Go's profiles on. Unset: they are not served"`
 	Faults    bool   `yaml:"faults" default:"false" help:"let tests have calls meet faults on purpose, at /admin/faults"`
 
+	S3  string `yaml:"s3-endpoint" default:"" help:"URL of an S3 service for on-failure destinations; calls are signed with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"`
+	SQS string `yaml:"sqs-endpoint" default:"" help:"likewise, of an SQS service"`
+	SNS string `yaml:"sns-endpoint" default:"" help:"likewise, of an SNS service"`
+
 	// Credentials come from the file, or one of them from
 	// THALWEG_ACCESS_KEY_ID, THALWEG_SECRET_ACCESS_KEY and THALWEG_ACCOUNT.
 	Credentials []credential `yaml:"credentials"`
@@ -235,6 +239,7 @@ func (s settings) config() server.Config {
 	cfg := server.Config{
 		Listen: s.Listen, Data: s.Data, Ephemeral: s.Ephemeral, Limits: s.Limits == "aws",
 		Auth: s.Auth, TLSCert: s.TLSCert, TLSKey: s.TLSKey, Pprof: s.Pprof, Faults: s.Faults,
+		Remote: server.Remote{Endpoints: map[string]string{"s3": s.S3, "sqs": s.SQS, "sns": s.SNS}},
 	}
 	for _, d := range s.Streams {
 		cfg.Streams = append(cfg.Streams, server.Stream(d))

@@ -25,7 +25,7 @@ type Remote struct {
 // mappingEnv is what event source mappings see of the other rooms.
 func (s *Server) mappingEnv() mapping.Env {
 	out := destination.New(destination.Config{
-		Endpoints: s.cfg.Remote.Endpoints, Put: s.putFailure, Credentials: aws.Credentials{
+		Endpoints: s.cfg.Remote.Endpoints, Put: s.deliver, Credentials: aws.Credentials{
 			AccessKeyID: s.cfg.Remote.AccessKeyID, SecretAccessKey: s.cfg.Remote.SecretAccessKey, SessionToken: s.cfg.Remote.SessionToken,
 		},
 	})
@@ -124,21 +124,4 @@ func (s *Server) readMapped(ctx context.Context, m *mapping.Stream, shard uint32
 		take(r)
 	}
 	return mapping.Page{Next: max(from, p.Page.Next), End: len(p.Children) > 0, Tip: p.Behind == 0}, nil
-}
-
-// putFailure puts a failure into a stream of this server.
-func (s *Server) putFailure(ctx context.Context, arn, key string, data []byte) error {
-	ref, rest := refOf(arn)
-	if ref.Name == "" || rest != "" {
-		return fault.New(fault.Invalid, "%s is not the ARN of a stream", arn)
-	}
-	recs := []stream.PutRecord{{Key: key, Size: len(data)}}
-	err := s.streams.Put(ctx, ref, recs, func(_ int, dst []byte) error {
-		copy(dst, data)
-		return nil
-	})
-	if err == nil {
-		err = recs[0].Err
-	}
-	return err
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/thalweg/thalweg/catalog"
 	"github.com/thalweg/thalweg/function"
+	"github.com/thalweg/thalweg/function/mapping"
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/internal/vfs"
 	"github.com/thalweg/thalweg/shardlog/journal"
@@ -40,7 +41,7 @@ func newFixture(t testing.TB) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := gate.New(gate.Config{Listener: l, Auth: gate.Auth{Mode: gate.None}, Services: []*gate.Service{New(functions, Config{
+	g, err := gate.New(gate.Config{Listener: l, Auth: gate.Auth{Mode: gate.None}, Services: []*gate.Service{New(functions, mapping.New(mapping.Config{Catalog: c, Env: mappingEnv(functions)}), Config{
 		Location: func(sha string, _ time.Time) string { return "http://here/" + sha },
 		Fetch: func(_ context.Context, region, bucket, key, version string, _ int64) ([]byte, error) {
 			return nil, invalid("%s %s %s %s", region, bucket, key, version)

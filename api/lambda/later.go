@@ -12,11 +12,6 @@ import (
 // those that are there they are AWS's model as of 2026-08.
 func later() (ops []gate.Op) {
 	for _, f := range []struct{ feature, method, path, name string }{
-		{"event source mappings", get, "/2015-03-31/event-source-mappings", "ListEventSourceMappings"},
-		{"event source mappings", post, "/2015-03-31/event-source-mappings", "CreateEventSourceMapping"},
-		{"event source mappings", get, "/2015-03-31/event-source-mappings/{UUID}", "GetEventSourceMapping"},
-		{"event source mappings", put, "/2015-03-31/event-source-mappings/{UUID}", "UpdateEventSourceMapping"},
-		{"event source mappings", del, "/2015-03-31/event-source-mappings/{UUID}", "DeleteEventSourceMapping"},
 		{"layers", get, "/2018-10-31/layers", "ListLayers"}, // and GetLayerVersionByArn
 		{"layers", get, "/2018-10-31/layers/{LayerName}/versions", "ListLayerVersions"},
 		{"layers", post, "/2018-10-31/layers/{LayerName}/versions", "PublishLayerVersion"},

@@ -6,7 +6,6 @@ package destination
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -32,8 +31,8 @@ type Config struct {
 	// Credentials sign requests; without an access key they are not signed.
 	Credentials aws.Credentials
 	HTTP        *http.Client // nil: one that gives up after 30 s
-	// Put puts a record into a stream of this server. Faults: NotFound.
-	Put func(ctx context.Context, arn, key string, data []byte) error
+	// Put puts a record into an account's stream of this server.
+	Put func(ctx context.Context, account, arn string, record []byte) error
 }
 
 // Destinations is the way to them. Its methods may be called concurrently.
@@ -115,7 +114,7 @@ func (d *Destinations) Send(ctx context.Context, o mapping.Owner, destination st
 	case "sns":
 		return d.form(ctx, endpoint+"/", t, url.Values{"Action": {"Publish"}, "Version": {"2010-03-31"}, "TopicArn": {destination}, "Message": {string(message)}})
 	}
-	return d.cfg.Put(ctx, destination, cmp.Or(x.Shard, x.Mapping), message)
+	return d.cfg.Put(ctx, o.Account, destination, message)
 }
 
 func (d *Destinations) form(ctx context.Context, to string, t target, v url.Values) error {

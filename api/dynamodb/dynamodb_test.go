@@ -146,6 +146,13 @@ func TestSessions(t *testing.T) {
 	}
 }
 
+// A server that cannot write for now says so with a status that SDKs retry.
+func TestUnavailable(t *testing.T) {
+	if name, status := exception(fault.New(fault.Unavailable, "The server's disk is full")); plain(name) != "ServiceUnavailableException" || status != 503 {
+		t.Error(name, status)
+	}
+}
+
 // Every operation has its file, and every operation of AWS's is there or told
 // to be missing by its feature.
 func TestOperations(t *testing.T) {

@@ -22,6 +22,10 @@ func (f *Functions) Enqueue(ctx context.Context, in Invocation, now time.Time) (
 	if err != nil {
 		return "", err
 	}
+	if f.forwards() {
+		out, err := f.cfg.Forward(ctx, ref, &in, true)
+		return out.RequestID, err
+	}
 	if _, _, err := f.Get(ref); err != nil {
 		return "", err
 	}

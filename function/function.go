@@ -42,8 +42,10 @@ type Config struct {
 	Credentials func(account, region string) Credentials
 	// Deliver hands the record of an event to a destination, by its ARN, of
 	// the services that Delivers says; nil: only functions are destinations.
-	Deliver     func(ctx context.Context, account, arn string, record []byte) error
-	Delivers    func(service string) bool
+	Deliver  func(ctx context.Context, account, arn string, record []byte) error
+	Delivers func(service string) bool
+	// Forward, where it is set, has all invocations run elsewhere.
+	Forward     Forward
 	Processes   int           // most instances at once, of all functions; 0: four per processor, at least 8
 	Concurrency int           // most invocations under way at once, of an account in a region; 0: 1000
 	Idle        time.Duration // after which an instance that has nothing to do ends; 0: 5 min

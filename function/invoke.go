@@ -53,6 +53,9 @@ func tooLarge(limit int) error {
 }
 
 func (f *Functions) invoke(ctx context.Context, ref Ref, in *Invocation) (Outcome, error) {
+	if f.forwards() {
+		return f.cfg.Forward(ctx, ref, in, false)
+	}
 	e, err := f.get(ref.Name)
 	if err != nil {
 		return Outcome{}, notFound(ref)
@@ -60,9 +63,6 @@ func (f *Functions) invoke(ctx context.Context, ref Ref, in *Invocation) (Outcom
 	v := e.find(ref.Qualifier, rand.Float64())
 	if v == nil {
 		return Outcome{}, notFound(ref)
-	}
-	if f.forwards() {
-		return f.forward(ctx, ref, v, in)
 	}
 	select { // the work folder is there once Run has begun
 	case <-f.ready:

@@ -56,15 +56,15 @@ func familyOf(runtime string) family {
 // checkRuntime says why v cannot run here, if it cannot. Its code is looked at
 // where z is not nil.
 func (f *Functions) checkRuntime(v *Version, z *zip.Reader) error {
+	if f.forwards() {
+		return errForwards()
+	}
 	of := familyOf(v.Runtime)
 	if of == familyNone {
 		return invalid("Runtime %s is not supported here: functions run as processes, of the runtimes provided.al2023, provided.al2, python3.* and nodejs*.x (and java* where the function brings its runtime client).", v.Runtime)
 	}
 	if of != familyOwn && v.Handler == "" {
 		return invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
-	}
-	if f.forwards() {
-		return nil
 	}
 	if here := Architecture(); of == familyOwn && v.Architecture != here {
 		return invalid("Architecture %s cannot run here: this machine's is %s.", v.Architecture, here)

@@ -24,6 +24,14 @@ import (
 	"github.com/thalweg/thalweg/stream"
 )
 
+// Functions says how functions run. The zero Functions runs them here, as
+// processes.
+type Functions struct {
+	Processes   int    // most at once, of all functions; 0: four per processor, at least 8
+	Concurrency int    // most invocations under way at once of an account in a region; 0: 1000
+	Endpoint    string // URL of a Lambda-compatible endpoint that runs them instead
+}
+
 // openFunctions joins functions to the catalog. Processes see only the
 // system's files, so what functions are unpacked to lies there even where all
 // else is in memory.
@@ -38,11 +46,18 @@ func (s *Server) openFunctions(facts *catalog.Catalog) error {
 		return fmt.Errorf("find the data folder: %w", err)
 	}
 	rand.Read(s.codeKey[:])
-	s.functions = function.New(function.Config{
+	cfg := function.Config{
 		Catalog: facts, FS: s.cfg.FS, Dir: path.Join(s.cfg.Data, "functions"), Work: work, Logger: s.logger,
 		Home: s.home, Credentials: s.functionCredentials,
 		Deliver: s.deliver, Delivers: func(service string) bool { return service == "kinesis" },
-	})
+		Processes: s.cfg.Functions.Processes, Concurrency: s.cfg.Functions.Concurrency,
+	}
+	if s.cfg.Functions.Endpoint != "" {
+		if cfg.Forward, err = s.forward(s.cfg.Functions.Endpoint); err != nil {
+			return err
+		}
+	}
+	s.functions = function.New(cfg)
 	return nil
 }
 
@@ -77,7 +92,11 @@ func (s *Server) functionCredentials(account, _ string) function.Credentials {
 }
 
 func (s *Server) lambdaConfig() lambda.Config {
-	return lambda.Config{Location: s.codeURL}
+	cfg := lambda.Config{Location: s.codeURL}
+	if s.cfg.Remote.Endpoints["s3"] != "" {
+		cfg.Fetch = s.fetch
+	}
+	return cfg
 }
 
 // codePath is where functions' code can be read by who has a URL of it.

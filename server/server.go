@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path"
 	"sync"
@@ -50,7 +51,8 @@ type Config struct {
 	TLSCert     string        // PEM file of a certificate chain; empty: one is made and kept in Data
 	TLSKey      string        // PEM file of its key
 	Streams     []Stream      // that are there when Ready is called
-	Remote      Remote        // services elsewhere, for batches that mappings give up
+	Functions   Functions     // how functions run
+	Remote      Remote        // services elsewhere, for functions' code and invocations, and for batches that mappings give up
 	Pprof       string        // host:port of loopback to serve Go's profiles on; empty: nowhere
 	Faults      bool          // let tests have calls meet faults on purpose, at /admin/faults
 	Logger      *slog.Logger  // nil: say nothing
@@ -70,8 +72,9 @@ type Server struct {
 	tables    *table.Tables
 	functions *function.Functions
 	mappings  *mapping.Mappings
-	scratch   string   // a folder of the system's for what functions are unpacked to, when nothing is kept
-	codeKey   [32]byte // of the URLs of functions' code
+	client    *http.Client // for calls to other endpoints
+	scratch   string       // a folder of the system's for what functions are unpacked to, when nothing is kept
+	codeKey   [32]byte     // of the URLs of functions' code
 	gate      *gate.Gate
 	metrics   *metric.Registry
 
@@ -105,7 +108,7 @@ func Open(cfg Config) (_ *Server, err error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	build := buildinfo.Read()
-	s := &Server{cfg: cfg, auth: auth, logger: cfg.Logger, failed: make(chan error, 1), metrics: metric.New(build.Version, build.Commit)}
+	s := &Server{cfg: cfg, auth: auth, logger: cfg.Logger, client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}, failed: make(chan error, 1), metrics: metric.New(build.Version, build.Commit)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -206,6 +209,7 @@ func (s *Server) close() error {
 			errs = append(errs, err)
 		}
 	}
+	s.client.CloseIdleConnections()
 	if s.scratch != "" {
 		errs = append(errs, os.RemoveAll(s.scratch))
 	}

@@ -33,10 +33,12 @@ type settings struct {
 	TLSCert   string `yaml:"tls-cert" default:"" help:"PEM certificate chain. Unset: one is made on first start, with its own CA"`
 	TLSKey    string `yaml:"tls-key" default:"" help:"PEM key of tls-cert"`
 	LogLevel  string `yaml:"log-level" default:"info" words:"debug|info|warn|error" help:"least severe message to log, on standard error"`
+	Processes int    `yaml:"function-processes" default:"0" help:"most functions that run at once, each as a process; 0: four per processor, at least 8"`
+	Functions string `yaml:"function-endpoint" default:"" help:"URL of a Lambda-compatible endpoint that runs functions instead. Unset: they run here"`
 	Pprof     string `yaml:"pprof" default:"" help:"loopback address and port to serve Go's profiles on. Unset: they are not served"`
 	Faults    bool   `yaml:"faults" default:"false" help:"let tests have calls meet faults on purpose, at /admin/faults"`
 
-	S3  string `yaml:"s3-endpoint" default:"" help:"URL of an S3 service for on-failure destinations; calls are signed with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"`
+	S3  string `yaml:"s3-endpoint" default:"" help:"URL of an S3 service, for functions' code and on-failure destinations; calls are signed with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"`
 	SQS string `yaml:"sqs-endpoint" default:"" help:"likewise, of an SQS service"`
 	SNS string `yaml:"sns-endpoint" default:"" help:"likewise, of an SNS service"`
 
@@ -108,6 +110,12 @@ func (r row) set(s *settings, value string) error {
 			return fmt.Errorf("%q is neither true nor false", value)
 		}
 		f.SetBool(b)
+	case reflect.Int:
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
+			return fmt.Errorf("%q is no number from 0 on", value)
+		}
+		f.SetInt(int64(n))
 	default:
 		f.SetString(value)
 	}
@@ -239,7 +247,8 @@ func (s settings) config() server.Config {
 	cfg := server.Config{
 		Listen: s.Listen, Data: s.Data, Ephemeral: s.Ephemeral, Limits: s.Limits == "aws",
 		Auth: s.Auth, TLSCert: s.TLSCert, TLSKey: s.TLSKey, Pprof: s.Pprof, Faults: s.Faults,
-		Remote: server.Remote{Endpoints: map[string]string{"s3": s.S3, "sqs": s.SQS, "sns": s.SNS}},
+		Remote:    server.Remote{Endpoints: map[string]string{"s3": s.S3, "sqs": s.SQS, "sns": s.SNS}},
+		Functions: server.Functions{Processes: s.Processes, Endpoint: s.Functions},
 	}
 	for _, d := range s.Streams {
 		cfg.Streams = append(cfg.Streams, server.Stream(d))

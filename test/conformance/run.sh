@@ -96,7 +96,7 @@ kpl_classes() {
 kpl() { KPL_MAIN=$2 KPL_CLASSPATH="$cache/kpl/$1/target/classes:$(cat "$cache/kpl/$1/classpath.txt")" go_tests TestKPL; }
 flink_classes() {
   mkdir -p "$cache/flink" && cp -r flink/. "$cache/flink/"
-  (cd "$cache/flink/v4" && mvn -q -B compile dependency:build-classpath -Dmdep.outputFile=classpath.txt)
+  (cd "$cache/flink/$1" && mvn -q -B -Dconnector="${THALWEG_FLINK_CONNECTOR:-}" compile dependency:build-classpath -Dmdep.outputFile=classpath.txt)
 }
 flink() { FLINK_CONNECTOR=$1 FLINK_CLASSPATH="$cache/flink/$1/target/classes:$(cat "$cache/flink/$1/classpath.txt")" go_tests TestFlink; }
 kcl_classes() {
@@ -123,7 +123,7 @@ client "install boto3 1.44.5, awscli 1.46.2" python
 client "install @aws-sdk/client-kinesis 3.1143.0" js
 client "install software.amazon.awssdk:kinesis 2.40.3" java_classes
 client "install KPL 1.1.1 and 0.15.12" kpl_classes
-client "install Flink 1.19.3, Kinesis 4.3.0" flink_classes
+client "install Flink 1.19.3, Kinesis 4.3.0" flink_classes v4
 client "install KCL 3.5.1, 2.7.2 and 1.15.3" kcl_classes
 client "boto3, JSON, HTTP/1.1" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTP"
 client "boto3, JSON, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTPS"
@@ -154,6 +154,10 @@ serve aws
 client "KPL 1.1.1, TLS verified, limits, a split" kpl current Current
 client "KPL 0.15.12, STS, limits, a split" kpl v0 V0
 client "Flink 1.19, polling, fan-out, sink, reshards" flink v4
+if [ -n "${THALWEG_FLINK_CONNECTOR:-}" ]; then # a checkout of apache/flink-connector-aws: see README.md
+  client "install Flink 2.0.1, Kinesis 6.0.1" flink_classes v6
+  client "Flink 2.0, polling, fan-out, sink, reshards" flink v6
+fi
 client "KCL 3.5.1, 2.7.2, 1.15.3 on own servers" kcl
 client "README, AWS CLI and boto3" env PATH="$cache/venv/bin:$work:$PATH" bash readme.sh "$root/README.md"
 

@@ -42,7 +42,7 @@ public final class Job {
         cluster.setString("execution.checkpointing.dir", checkpoints); // Flink 2
         cluster.setString("state.checkpoints.dir", checkpoints); // Flink 1
         cluster.setString("restart-strategy.type", "fixed-delay");
-        cluster.setString("restart-strategy.fixed-delay.attempts", "5");
+        cluster.setString("restart-strategy.fixed-delay.attempts", "30");
         cluster.setString("restart-strategy.fixed-delay.delay", "100 ms");
         cluster.setString("taskmanager.memory.network.min", "16m");
         cluster.setString("taskmanager.memory.network.max", "16m");

@@ -88,10 +88,14 @@ func (s *Streams) Read(ctx context.Context, owner Owner, token string, limit int
 	}
 	e.got(sh, p, now)
 	p.Shard, p.Next, p.Children = *sh.ShardInfo, "", nil
-	if p.End && sh.Last != nil {
+	if p.End && sh.Last != nil && p.Records == 0 {
 		p.Children = v.children(sh.ShardInfo)
 		return nil
 	}
+	// The last records come with an iterator, and the end after them without
+	// any: "the requested iterator does not return any more data", says AWS of
+	// GetRecords's null. Telegraf does not look at the records of an end.
+	//
 	// Sealed in the log, but its children not there yet: for readers the shard
 	// is still open, and the next read will tell.
 	p.Next = s.tokens.seal(e.key.Name, sh.Index, max(p.Page.Next, it.pos), now.UnixMilli())

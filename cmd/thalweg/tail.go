@@ -255,14 +255,15 @@ func (t *tailer) run(ctx context.Context) error {
 	return nil
 }
 
-// ready reports whether a child can be read: it is not yet, and none of its
-// parents still is.
+// ready reports whether a child can be read: it is not yet, and all of its
+// parents are read to their end. A parent that nobody has begun to read has
+// parents itself that still are.
 func ready(child childShard, finished map[string]bool) bool {
 	if _, begun := finished[child.ShardId]; begun {
 		return false
 	}
 	for _, p := range child.ParentShards {
-		if done, known := finished[p]; known && !done {
+		if !finished[p] {
 			return false
 		}
 	}

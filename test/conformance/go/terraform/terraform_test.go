@@ -36,7 +36,12 @@ func must[T any](t *testing.T) func(T, error) T {
 
 func provider(t *testing.T) aws.Config {
 	t.Helper()
-	return must[aws.Config](t)(config.LoadDefaultConfig(t.Context(), config.WithBaseEndpoint(ledger.Endpoint(t, "THALWEG_HTTP"))))
+	endpoint := ledger.Endpoint(t, "THALWEG_HTTP")
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithBaseEndpoint(endpoint))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }
 
 // until polls a status as the provider does: whatever is neither pending nor

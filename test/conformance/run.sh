@@ -108,9 +108,10 @@ kcl_classes() {
 kcl_classpath() { echo "$cache/kcl/$1/target/classes:$(cat "$cache/kcl/$1/classpath.txt")"; }
 kcl() {
   KCL_CLASSPATH_V3=$(kcl_classpath v3) KCL_CLASSPATH_V2=$(kcl_classpath v2) KCL_CLASSPATH_V1=$(kcl_classpath v1) \
-    THALWEG_BINARY="$work/thalweg" go_tests TestKCL
+    THALWEG_BINARY="$work/thalweg" go_tests TestKCL -parallel 4
 }
-go_tests() { (cd go && go test -count=1 -run "$1" .); }
+# go_tests PATTERN FLAGS: tests of the package in go.
+go_tests() { (cd go && go test -count=1 -run "$@" .); }
 # go_client FOLDER: the tests of a client in Go; they mostly wait.
 go_client() { (cd "go/$1" && go test -count=1 -parallel 16 .); }
 

@@ -10,10 +10,13 @@ import (
 	"maps"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,16 +31,16 @@ import (
 
 // TestKCL runs workers of the Kinesis Client Library, each a process of its own
 // (see ../kcl), on a stream into which records flow all the while: one shard is
-// split and two are merged, one worker is killed once it has processed records,
-// its leases have to go to others, the server is killed and started again, and
-// in the end half as many shards replace all there are. Each record that was
-// acknowledged is processed where it was put, the first times of each key's
-// records are in order, checkpoints never go back and come to the last record
-// of each shard, and the lease of every shard that is closed ends.
+// split and two are merged; a worker is killed between processing records and
+// checkpointing them, and its leases have to go to others; the server is killed
+// and started again; in the end half as many shards replace all there are. Each
+// record that was acknowledged is processed where it was put, the first times of
+// each key's records are in order, checkpoints never go back and come to the
+// last record of each shard, and the lease of every shard that is closed ends.
 func TestKCL(t *testing.T) {
 	for _, c := range []application{
 		{name: "3.5.1 fan-out", version: "V3", args: []string{"Worker", "fan-out"}, workers: 3, shards: 8, crash: true},
-		{name: "3.5.1 polling, TLS", version: "V3", args: []string{"Worker", "polling"}, workers: 2, shards: 4, secure: true},
+		{name: "3.5.1 polling, TLS", version: "V3", args: []string{"Worker", "polling"}, workers: 2, shards: 4, secure: true, first: true},
 		{name: "2.7.2 fan-out", version: "V2", args: []string{"Worker", "fan-out"}, workers: 2, shards: 4},
 		{name: "1.15.3 polling", version: "V1", args: []string{"V1"}, workers: 2, shards: 4},
 	} {
@@ -57,6 +60,7 @@ type application struct {
 	shards  int32
 	secure  bool
 	crash   bool // of the server
+	first   bool // kill the worker that assigns leases, of KCL 3, rather than another one
 
 	t      *testing.T
 	server *ownServer
@@ -67,12 +71,13 @@ type application struct {
 	live   map[string]*worker
 
 	log    *os.File
-	rest   []byte                    // of a line that is not whole yet
-	seen   map[place]user            // what was processed, by where it was
-	next   map[string]int            // by key: the number that is due
-	counts map[string]map[string]int // records processed since the last mark, by shard and worker
-	total  map[string]int            // by worker
-	twice  int                       // records processed again
+	rest   []byte                     // of a line that is not whole yet
+	seen   map[place]user             // what was processed, by where it was
+	next   map[string]int             // by key: the number that is due
+	counts map[string]map[string]int  // records processed since the last mark, by shard and worker
+	total  map[string]int             // by worker
+	dirty  map[string]map[string]bool // by worker: shards with records processed since the last checkpoint
+	twice  int                        // records processed again
 
 	leases map[string]lease // by shard; as they were last
 	leader string           // of KCL 3
@@ -106,7 +111,7 @@ func (a *application) run(t *testing.T) {
 	a.stream = fmt.Sprintf("kcl-%s-%d", strings.ToLower(a.version), time.Now().UnixNano())
 	cfg := must[aws.Config](t)(config.LoadDefaultConfig(t.Context(), config.WithBaseEndpoint(a.server.plain())))
 	a.k, a.tables = kinesis.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
-	a.seen, a.next, a.total, a.leases, a.live = map[place]user{}, map[string]int{}, map[string]int{}, map[string]lease{}, map[string]*worker{}
+	a.seen, a.next, a.dirty, a.total, a.leases, a.live = map[place]user{}, map[string]int{}, map[string]map[string]bool{}, map[string]int{}, map[string]lease{}, map[string]*worker{}
 	a.log = must[*os.File](t)(os.OpenFile(filepath.Join(a.dir, "log"), os.O_CREATE|os.O_RDONLY, 0o600))
 	defer a.log.Close()
 	a.mark()
@@ -155,6 +160,19 @@ func (a *application) run(t *testing.T) {
 	session{t, a.k, a.stream}.active()
 	a.until("the leases of the shards that were replaced end", a.over)
 	a.check()
+	a.until("the workers' metrics are seen", func() bool { return a.metric("RecordsProcessed") > 0 })
+}
+
+// metric is the sum of what the workers have put to CloudWatch under a name since the server started.
+func (a *application) metric(name string) (sum float64) {
+	a.t.Helper()
+	resp := must[*http.Response](a.t)(http.Get(a.server.plain() + "/metrics"))
+	defer resp.Body.Close()
+	text := must[[]byte](a.t)(io.ReadAll(resp.Body))
+	for _, m := range regexp.MustCompile(`(?m)^thalweg_cloudwatch_sum\{[^}]*metric="`+name+`",namespace="`+a.stream+`"[^}]*\} (\S+)$`).FindAllSubmatch(text, -1) {
+		sum += must[float64](a.t)(strconv.ParseFloat(string(m[1]), 64))
+	}
+	return sum
 }
 
 // check holds what was processed against what was put.
@@ -205,18 +223,26 @@ func (a *application) reshape() (children []string) {
 	return slices.DeleteFunc(a.open(), func(s string) bool { return slices.Contains(before, s) })
 }
 
-// takeOver kills the worker that has most leases, of KCL 3 not the one that
-// assigns them, and waits until others process the records of its shards.
+// takeOver kills a worker, between processing records and checkpointing them,
+// and waits until others process the records of its shards. With KCL 3 it is
+// the worker that assigns leases or not, as is asked for; else any.
 func (a *application) takeOver() {
 	a.t.Helper()
-	a.scan()
-	owned := map[string]int{}
-	for _, l := range a.leases {
-		if !l.ended() && l.owner != "" && l.owner != a.leader {
-			owned[l.owner]++
+	var victim string
+	a.until("a worker is amid its work", func() bool {
+		for _, name := range slices.Sorted(maps.Keys(a.live)) {
+			held := 0
+			for shard := range a.dirty[name] {
+				if l := a.leases[shard]; l.owner == name && !l.ended() {
+					held++
+				}
+			}
+			if held >= 2 && (a.version != "V3" || a.first == (name == a.leader)) {
+				victim = name
+			}
 		}
-	}
-	victim := slices.MaxFunc(slices.Collect(maps.Keys(owned)), func(x, y string) int { return cmp.Compare(owned[x], owned[y]) })
+		return victim != ""
+	})
 	w := a.live[victim]
 	_ = w.process.Process.Kill()
 	<-w.exited
@@ -236,13 +262,16 @@ func (a *application) takeOver() {
 		a.t.Fatalf("it processed none of a shard whose lease it has: %v", a.counts)
 	}
 	a.mark()
-	began := time.Now()
+	began, twice := time.Now(), a.twice
 	a.until("others process the shards of the worker that was killed", func() bool {
 		return all(left, func(shard string) bool {
 			return a.leases[shard].owner != victim && (a.leases[shard].ended() || len(a.counts[shard]) > 0)
 		})
 	})
-	a.t.Logf("others took over within %v", time.Since(began).Round(time.Second))
+	a.t.Logf("others took over within %v, and processed %d records again", time.Since(began).Round(time.Second), a.twice-twice)
+	if a.twice == twice {
+		a.t.Error("it had not checkpointed all that it processed, and nothing was processed again")
+	}
 }
 
 // made says whether the lease table is there, and with KCL 3 its index: of
@@ -328,7 +357,7 @@ func (a *application) report() {
 // until follows log and leases until done says so.
 func (a *application) until(what string, done func() bool) {
 	a.t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(4 * time.Minute) // KCL 3 waits two for a leader that is gone
 	for ; ; <-time.After(200 * time.Millisecond) {
 		a.follow()
 		a.scan()
@@ -368,6 +397,8 @@ func (a *application) follow() {
 		switch words[1] {
 		case "record":
 			a.processed(words[0], words[2], words[3], words[4], words[5])
+		case "checkpoint", "end", "leave", "lost":
+			delete(a.dirty[words[0]], words[2])
 		case "failed":
 			a.t.Logf("%s", line)
 		}
@@ -394,6 +425,10 @@ func (a *application) processed(worker, shard, sequence, key, data string) {
 		a.counts[shard] = map[string]int{}
 	}
 	a.counts[shard][worker]++
+	if a.dirty[worker] == nil {
+		a.dirty[worker] = map[string]bool{}
+	}
+	a.dirty[worker][shard] = true
 	a.total[worker]++
 }
 

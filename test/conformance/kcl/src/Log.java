@@ -32,6 +32,22 @@ final class Log {
         say("record", shard, sequence, key, HexFormat.of().formatHex(bytes));
     }
 
+    /** Says when a shard's progress is due to be stored: when there is some, once in two seconds, as applications do it. */
+    static final class Due {
+        private boolean some;
+        private long last = System.nanoTime();
+
+        boolean after(boolean records) {
+            some |= records;
+            if (!some || System.nanoTime() - last < 2_000_000_000L) {
+                return false;
+            }
+            some = false;
+            last = System.nanoTime();
+            return true;
+        }
+    }
+
     /** Ends this process when the one that started it closes its standard input, or is gone. */
     static void endWithStarter() {
         Thread waiting = new Thread(() -> {

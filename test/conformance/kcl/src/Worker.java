@@ -35,16 +35,17 @@ public final class Worker {
         if (args[5].equals("polling")) {
             retrieval = retrieval.retrievalSpecificConfig(new PollingConfig(stream, kinesis));
         }
-        // Waits that a test would have to sit through.
+        // Waits that a test would have to sit through; and calls without records, to checkpoint what came before.
         Scheduler scheduler = new Scheduler(configs.checkpointConfig(), configs.coordinatorConfig().parentShardPollIntervalMillis(500),
                 configs.leaseManagementConfig().failoverTimeMillis(3_000).shardSyncIntervalMillis(1_000),
-                configs.lifecycleConfig(), configs.metricsConfig(), configs.processorConfig(), retrieval);
+                configs.lifecycleConfig(), configs.metricsConfig(), configs.processorConfig().callProcessRecordsEvenForEmptyRecordList(true), retrieval);
         Log.endWithStarter();
         scheduler.run();
     }
 
     private static final class Processor implements ShardRecordProcessor {
         private final Log log;
+        private final Log.Due due = new Log.Due();
         private String shard;
 
         Processor(Log log) {
@@ -58,7 +59,9 @@ public final class Worker {
 
         public void processRecords(ProcessRecordsInput in) {
             in.records().forEach(r -> log.record(shard, r.sequenceNumber(), r.partitionKey(), r.data()));
-            checkpoint("checkpoint", in.checkpointer());
+            if (due.after(!in.records().isEmpty())) {
+                checkpoint("checkpoint", in.checkpointer());
+            }
         }
 
         public void leaseLost(LeaseLostInput in) {

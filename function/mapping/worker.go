@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -267,7 +268,7 @@ func (w *worker) save(ctx context.Context) {
 }
 
 func same(a, b shard.State) bool {
-	return a.Next == b.Next && a.Closed == b.Closed && a.Done == b.Done && a.Window == b.Window
+	return a.Next == b.Next && slices.Equal(a.Lanes, b.Lanes) && a.Closed == b.Closed && a.Done == b.Done && a.Window == b.Window
 }
 
 // source is what the records of the shard have in common in events.

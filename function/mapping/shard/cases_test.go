@@ -207,6 +207,9 @@ func (p *play) do(words []string) (lines []string, err error) {
 	case "state":
 		s := p.m.State()
 		line := fmt.Sprintf("next %d", s.Next)
+		if s.Lanes != nil {
+			line += " lanes " + strings.Trim(fmt.Sprint(s.Lanes), "[]")
+		}
 		if s.Window != nil {
 			line += fmt.Sprintf(" window %v %s", milli(s.Window.Start), short(s.Window.State))
 		}

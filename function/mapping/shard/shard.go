@@ -39,10 +39,13 @@ type Record struct {
 // State is how far a shard is dealt with: what is kept durably. The zero State
 // is the beginning of a shard.
 type State struct {
-	Next   flow.Pos `json:"next"`             // every record before it is dealt with
-	Window *Window  `json:"window,omitempty"` // the open one
-	Closed int64    `json:"closed,omitzero"`  // Unix milliseconds: the end of the last window that was closed
-	Done   bool     `json:"done,omitzero"`    // the shard has ended and all of it is dealt with
+	Next flow.Pos `json:"next"` // every record before it is dealt with
+	// Of each of several lanes, every record of it before a position is dealt
+	// with. Records are in lane Hash modulo the number of lanes.
+	Lanes  []flow.Pos `json:"lanes,omitempty"`
+	Window *Window    `json:"window,omitempty"` // the open one
+	Closed int64      `json:"closed,omitzero"`  // Unix milliseconds: the end of the last window that was closed
+	Done   bool       `json:"done,omitzero"`    // the shard has ended and all of it is dealt with
 }
 
 // Window is an open tumbling window.
@@ -85,6 +88,7 @@ type Machine struct {
 	ended   bool
 
 	lanes []lane
+	skip  []flow.Pos // the Lanes that the machine began with, whatever its own are
 	ids   uint64
 	state State
 
@@ -139,7 +143,7 @@ const (
 
 // New returns a machine that goes on from a state.
 func New(cfg Config, from State) *Machine {
-	m := &Machine{cfg: cfg, read: from.Next, state: from}
+	m := &Machine{cfg: cfg, read: from.Next, state: from, skip: from.Lanes}
 	m.lanes = make([]lane, cfg.Parallel)
 	return m
 }
@@ -153,6 +157,9 @@ func (m *Machine) Records(now time.Time, records []Record, next flow.Pos, until 
 			continue
 		}
 		m.read = r.Pos + 1
+		if n := uint32(len(m.skip)); n > 0 && r.Pos < m.skip[r.Hash%n] {
+			r.Drop = true // dealt with before
+		}
 		e := entry{Record: r, seen: now.UnixMilli(), done: r.Drop}
 		at := m.base + uint64(len(m.entries))
 		m.entries = append(m.entries, e)
@@ -261,6 +268,24 @@ func (m *Machine) State() State {
 	s.Next = m.read
 	if len(m.entries) > 0 {
 		s.Next = m.entries[0].Pos
+	}
+	s.Lanes = nil
+	for i := range m.lanes {
+		at := m.read
+		if l := &m.lanes[i]; len(l.queue) > 0 {
+			at = m.at(l.queue[0]).Pos
+		} else if len(m.skip) == len(m.lanes) {
+			at = max(at, m.skip[i])
+		}
+		if at > s.Next && s.Lanes == nil && len(m.lanes) > 1 {
+			s.Lanes = make([]flow.Pos, len(m.lanes))
+			for j := range i {
+				s.Lanes[j] = s.Next
+			}
+		}
+		if s.Lanes != nil {
+			s.Lanes[i] = at
+		}
 	}
 	s.Done = m.ended && len(m.entries) == 0 && s.Window == nil && !m.Busy()
 	return s

@@ -11,7 +11,10 @@ require (
 	github.com/thalweg/thalweg v0.0.0-00010101000000-000000000000
 )
 
+require github.com/go-json-experiment/json v1.27.2 // indirect
+
 require (
+	github.com/aws/aws-lambda-go v1.55.1
 	github.com/aws/smithy-go v1.28.8 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/tidwall/btree v1.8.2 // indirect

@@ -29,6 +29,7 @@ type call struct {
 	trace string
 	extra http.Header // of the invocation: the client's context
 	tail  bool
+	timer *time.Timer // while it waits for an instance; guarded by Functions.pmu
 
 	mu      sync.Mutex // held while payload is read
 	payload []byte

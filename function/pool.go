@@ -26,6 +26,7 @@ type slot struct {
 	id      int
 	key     slotKey
 	busy    bool
+	closing bool // busy, but its call is answered: it will ask for work at once
 	born    time.Time
 	since   time.Time // that it is idle
 	retired bool      // it ends when it has nothing to do
@@ -33,12 +34,15 @@ type slot struct {
 
 // want is one invocation that asks for an instance.
 type want struct {
-	id  int
-	key slotKey
+	id     int
+	key    slotKey
+	urgent bool // it waits for room, and no longer for an instance that is closing
 }
 
-// grant is what the pool decides for a want. The zero grant lets it wait.
+// grant is what the pool decides for a want. A grant without use lets it wait:
+// with soon for one that is closing, of which hurry ends the patience.
 type grant struct {
+	soon  bool
 	want  int
 	use   int // the slot of an idle instance, or of one to be started
 	start bool
@@ -52,29 +56,62 @@ type pool struct {
 	slots   map[int]*slot
 	idle    map[slotKey][]int // the most recently used last
 	running map[Name]int      // busy ones
+	closing map[slotKey]int   // of them, those that are closing
+	patient map[slotKey]int   // of those who wait, those who are not urgent
 	waiting []want
 	last    int // id
 }
 
 func newPool(l poolLimits) *pool {
-	return &pool{limits: l, slots: map[int]*slot{}, idle: map[slotKey][]int{}, running: map[Name]int{}}
+	return &pool{limits: l, slots: map[int]*slot{}, idle: map[slotKey][]int{}, running: map[Name]int{}, closing: map[slotKey]int{}, patient: map[slotKey]int{}}
 }
 
 // ask finds an instance for a want. ok is false when there is none, and the
 // line of those that wait is full as well.
 func (p *pool) ask(now time.Time, w want) (g grant, ok bool) {
-	if len(p.waiting) == 0 {
+	if len(p.idle[w.key]) > 0 { // takes nobody's place
+		return p.serve(now, w), true
+	}
+	w.urgent = p.closing[w.key] <= p.patient[w.key]
+	if w.urgent && !slices.ContainsFunc(p.waiting, func(o want) bool { return o.urgent }) {
 		if g = p.serve(now, w); g.use != 0 {
 			return g, true
 		}
-	} else if ids := p.idle[w.key]; len(ids) > 0 {
-		return p.serve(now, w), true // takes nobody's place
 	}
 	if len(p.waiting) >= p.limits.line {
 		return grant{}, false
 	}
 	p.waiting = append(p.waiting, w)
-	return grant{}, true
+	if !w.urgent {
+		p.patient[w.key]++
+	}
+	return grant{soon: !w.urgent}, true
+}
+
+// hurry ends a want's patience: it gets an instance of its own, when there is
+// room.
+func (p *pool) hurry(now time.Time, id int) []grant {
+	i := slices.IndexFunc(p.waiting, func(w want) bool { return w.id == id && !w.urgent })
+	if i < 0 {
+		return nil
+	}
+	p.waiting[i].urgent = true
+	p.impatient(p.waiting[i].key)
+	return p.advance(now)
+}
+
+func (p *pool) impatient(k slotKey) {
+	if p.patient[k]--; p.patient[k] == 0 {
+		delete(p.patient, k)
+	}
+}
+
+// answered marks a busy instance as closing.
+func (p *pool) answered(id int) {
+	if s := p.slots[id]; s != nil && s.busy && !s.closing {
+		s.closing = true
+		p.closing[s.key]++
+	}
 }
 
 // serve grants a want an idle instance of its kind, or room for a new one.
@@ -145,6 +182,12 @@ func (p *pool) done(now time.Time, id int) (end bool, grants []grant) {
 }
 
 func (p *pool) release(s *slot) {
+	if s.closing {
+		s.closing = false
+		if p.closing[s.key]--; p.closing[s.key] == 0 {
+			delete(p.closing, s.key)
+		}
+	}
 	s.busy = false
 	if p.running[s.key.name]--; p.running[s.key.name] == 0 {
 		delete(p.running, s.key.name)
@@ -173,16 +216,31 @@ func (p *pool) remove(now time.Time, id int) []grant {
 // advance serves those who wait, in the order in which they came, as far as
 // there is something for them.
 func (p *pool) advance(now time.Time) (grants []grant) {
+	full := false // there is no room for another instance
 	for i := 0; i < len(p.waiting); {
-		g := p.serve(now, p.waiting[i])
-		if g.use == 0 {
-			i++ // a later one may have an idle instance of its own kind
+		w := p.waiting[i]
+		if len(p.idle[w.key]) == 0 && (full || !w.urgent) {
+			i++
 			continue
 		}
-		p.waiting = slices.Delete(p.waiting, i, i+1)
+		g := p.serve(now, w)
+		if g.use == 0 {
+			full = true
+			i++
+			continue
+		}
+		p.unwait(i)
 		grants = append(grants, g)
 	}
 	return grants
+}
+
+// unwait takes a want off the line.
+func (p *pool) unwait(i int) {
+	if w := p.waiting[i]; !w.urgent {
+		p.impatient(w.key)
+	}
+	p.waiting = slices.Delete(p.waiting, i, i+1)
 }
 
 // leave forgets a want that waits. It is false when it was granted already.
@@ -191,7 +249,7 @@ func (p *pool) leave(id int) bool {
 	if i < 0 {
 		return false
 	}
-	p.waiting = slices.Delete(p.waiting, i, i+1)
+	p.unwait(i)
 	return true
 }
 

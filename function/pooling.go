@@ -12,26 +12,39 @@ import (
 func (f *Functions) place(c *call) {
 	f.pmu.Lock()
 	f.lastWant++
-	w := want{f.lastWant, c.key()}
-	g, ok := f.pool.ask(time.Now(), w)
-	if !ok {
+	id := f.lastWant
+	g, ok := f.pool.ask(time.Now(), want{id: id, key: c.key()})
+	switch {
+	case !ok:
 		f.pmu.Unlock()
 		c.fail(throttled("CallerRateLimitExceeded"))
 		return
+	case g.use == 0 && g.soon:
+		c.timer = time.AfterFunc(grace, func() { f.hurry(id) })
+	case g.use == 0:
+		c.timer = time.AfterFunc(waitForRoom, func() { f.giveUp(id) })
 	}
-	f.wants[w.id] = c
-	if g.use == 0 {
-		f.pmu.Unlock()
-		timer := time.AfterFunc(waitForRoom, func() { f.giveUp(w.id) })
-		go func() { <-c.done; timer.Stop() }()
-		return
-	}
+	f.wants[id] = c
 	f.grant([]grant{g})
 }
 
-// waitForRoom is how long a call waits for a process, where all that there may
-// be are at work.
-const waitForRoom = time.Minute
+const (
+	// grace is how long a call waits for an instance that has just answered
+	// another, and is about to ask for work, rather than start a process.
+	grace = 20 * time.Millisecond
+	// waitForRoom is how long a call waits for a process, where all that there
+	// may be are at work.
+	waitForRoom = time.Minute
+)
+
+func (f *Functions) hurry(id int) {
+	f.pmu.Lock()
+	grants := f.pool.hurry(time.Now(), id)
+	if c := f.wants[id]; c != nil {
+		c.timer = time.AfterFunc(waitForRoom, func() { f.giveUp(id) })
+	}
+	f.grant(grants)
+}
 
 func (f *Functions) giveUp(id int) {
 	f.pmu.Lock()
@@ -60,10 +73,18 @@ func (f *Functions) grant(grants []grant) {
 		on   *instance
 		ends *instance
 	}
-	jobs := make([]job, len(grants))
-	for k, g := range grants {
-		jobs[k] = job{g, f.wants[g.want], f.instances[g.use], f.instances[g.evict]}
+	jobs := make([]job, 0, len(grants))
+	for _, g := range grants {
+		if g.use == 0 {
+			continue
+		}
+		j := job{g, f.wants[g.want], f.instances[g.use], f.instances[g.evict]}
+		if j.call.timer != nil {
+			j.call.timer.Stop()
+			j.call.timer = nil
+		}
 		delete(f.wants, g.want)
+		jobs = append(jobs, j)
 	}
 	f.pmu.Unlock()
 	for _, j := range jobs {
@@ -88,6 +109,13 @@ func (f *Functions) slotDone(i *instance) {
 	if end {
 		f.ending.Go(i.end)
 	}
+}
+
+// slotAnswered says that an instance is about to be free.
+func (f *Functions) slotAnswered(i *instance) {
+	f.pmu.Lock()
+	defer f.pmu.Unlock()
+	f.pool.answered(i.id)
 }
 
 // slotGone forgets an instance that has ended.

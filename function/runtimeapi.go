@@ -150,6 +150,7 @@ func (i *instance) answer(w http.ResponseWriter, r *http.Request, id string, fai
 	}
 	i.answered = true
 	i.mu.Unlock()
+	i.f.slotAnswered(i) // before its caller can come again
 	i.process.drain(i.scribe.write)
 	switch kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); {
 	case tooLarge:

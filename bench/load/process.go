@@ -55,6 +55,15 @@ func Build(scratch string) (thalweg, floor Program, err error) {
 	return thalweg, floor, err
 }
 
+// Open is thalweg that asks for no credentials.
+func (p Program) Open() Program {
+	p.env = nil
+	p.args = func(dir string) []string {
+		return []string{"serve", "--listen", "127.0.0.1:0", "--data", dir, "--limits", "off", "--auth", "none", "--log-level", "error"}
+	}
+	return p
+}
+
 // Start runs the program over a folder until it says that it is ready, and
 // returns its address.
 func (p Program) Start(dir string) (*exec.Cmd, string, error) {

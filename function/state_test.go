@@ -1,8 +1,11 @@
 package function
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -143,6 +146,70 @@ func FuzzCommand(f *testing.F) {
 		}
 		if d := cmp.Diff(c, again, cmp.AllowUnexported(define{}, versionChange{}, accept{}, event{}, settle{})); d != "" {
 			t.Error(d)
+		}
+	})
+}
+
+// Whatever a snapshot's bytes are, they are refused or they are a state that
+// is written as it was read.
+func FuzzSnapshot(f *testing.F) {
+	full := New(Config{Catalog: catalog.New()})
+	for i, cmd := range [][]byte{
+		(&define{Name{"a", "r", "f"}, 0, `{"name":{"Account":"a","Region":"r","Function":"f"},"reserved":3}`, []versionChange{{1, `{"number":1}`}}}).append(),
+		(&accept{event{name: Name{"a", "r", "f"}, payload: "{}", accepted: 7}}).append(),
+	} {
+		(machine{full}).Apply(uint64(i+1), cmd)
+	}
+	var b bytes.Buffer
+	if _, err := (machine{full}).Capture().WriteTo(&b); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, snapshot []byte) {
+		one := New(Config{Catalog: catalog.New()})
+		if (machine{one}).Restore(bytes.NewReader(snapshot)) != nil {
+			return
+		}
+		var first, second bytes.Buffer
+		if _, err := (machine{one}).Capture().WriteTo(&first); err != nil {
+			t.Fatal(err)
+		}
+		two := New(Config{Catalog: catalog.New()})
+		if err := (machine{two}).Restore(bytes.NewReader(first.Bytes())); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (machine{two}).Capture().WriteTo(&second); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(first.Bytes(), second.Bytes()) {
+			t.Errorf("written as %q, then as %q", first.Bytes(), second.Bytes())
+		}
+	})
+}
+
+// Whatever an archive holds, nothing of it lands outside its folder.
+func FuzzArchive(f *testing.F) {
+	for _, name := range []string{"bootstrap", "a/b", "../x", "/x", "a//b/", "."} {
+		var b bytes.Buffer
+		z := zip.NewWriter(&b)
+		w, err := z.Create(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		w.Write([]byte("x"))
+		z.Close()
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, archive []byte) {
+		z, err := checkArchive(archive)
+		if err != nil {
+			return
+		}
+		parent := t.TempDir()
+		_ = unpackAll(z, filepath.Join(parent, "in")) // it may fail; it may not escape
+		names, err := os.ReadDir(parent)
+		if err != nil || len(names) != 1 {
+			t.Errorf("%v %v", names, err)
 		}
 	})
 }

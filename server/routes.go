@@ -42,4 +42,5 @@ func (s *Server) measure() {
 			return float64(free)
 		})
 	exportStreams(s.metrics, s.streams)
+	exportMappings(s.metrics, s.mappings)
 }

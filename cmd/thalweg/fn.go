@@ -21,7 +21,7 @@ const functionsPath = "/2015-03-31/functions"
 
 func newFn() *cobra.Command {
 	cmd := &cobra.Command{Use: "fn", Short: "Deploy, invoke and watch functions"}
-	cmd.AddCommand(newFnDeploy(), newFnInvoke(), newFnLogs(), newFnList())
+	cmd.AddCommand(newFnDeploy(), newFnInvoke(), newFnLogs(), newFnList(), newFnMap())
 	return cmd
 }
 

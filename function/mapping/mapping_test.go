@@ -224,6 +224,19 @@ func TestFilters(t *testing.T) {
 		w.crash()
 		pass(time.Second)
 		w.want(`{"n":2}`, "x", `{"n":3}`)
+
+		// Filters that change hold for what is put once it is Enabled again.
+		list, _, err := w.m.List(owner(), "", "", "", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.m.Update(context.Background(), owner(), list[0].UUID, func(s *mapping.Settings) { s.Filters = s.Filters[1:] }, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		w.put(0, `{"n":4}`, "x again")
+		pass(time.Second)
+		w.want(`{"n":2}`, "x", `{"n":3}`, "x again")
 	})
 }
 

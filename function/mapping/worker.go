@@ -142,16 +142,16 @@ func (w *worker) read(ctx context.Context) {
 		return
 	}
 	w.reading = true
-	from, o := w.m.Next(), w.orders
+	from := w.m.Next()
 	w.spawn(ctx, func() func() {
-		p, err := w.page(ctx, from, o)
+		p, err := w.page(ctx, from)
 		for err != nil && ctx.Err() == nil && !fault.Is(err, fault.NotFound) {
 			w.r.m.logger.Warn("a shard cannot be read", "mapping", w.r.uuid, "shard", w.shard.ID, "err", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(retryAfter):
 			}
-			p, err = w.page(ctx, from, o)
+			p, err = w.page(ctx, from)
 		}
 		return func() {
 			w.reading = false
@@ -184,10 +184,11 @@ const settle = time.Second
 
 // page reads records from a position on, and waits for some. Where windows have
 // to be closed in time, it comes back without any.
-func (w *worker) page(ctx context.Context, from flow.Pos, o *orders) (p page, err error) {
-	source := w.source(o)
-	limit := Limit{Records: min(readRecords, max(2*o.config.Parallel*o.config.BatchSize, 2000)), Bytes: readBytes}
+func (w *worker) page(ctx context.Context, from flow.Pos) (p page, err error) {
 	for {
+		o := w.r.now.Load() // what was waited for goes by the newest settings
+		source := w.source(o)
+		limit := Limit{Records: min(readRecords, max(2*o.config.Parallel*o.config.BatchSize, 2000)), Bytes: readBytes}
 		began := time.Now()
 		p = page{}
 		p.Page, err = w.r.m.env.Read(ctx, w.stream, w.shard.Index, from, limit, func(r flow.Record) {

@@ -16,11 +16,13 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nested, err := tree("test/conformance/go") // a module of its own
-	if err != nil {
-		t.Fatal(err)
+	for _, module := range []string{"test/conformance/go", "test/conformance/go/telegraf"} { // of their own
+		nested, err := tree(module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, nested...)
 	}
-	files = append(files, nested...)
 	tests := map[string]bool{}
 	for _, f := range files {
 		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(f.text, -1) {

@@ -147,6 +147,8 @@ client "bare wire: 2 encodings x 4 transports" go_tests TestWire
 client "vmware-go-kcl-v2 1.0.0, polling and fan-out" go_client vmware
 client "harlow/kinesis-consumer 0.5.0, alone and in a group" go_client harlow
 client "Terraform's calls: streams, consumers, tables" go_client terraform
+client "Telegraf 1.37.2, output and input" go_client telegraf
+client "Go v1 1.55.8: streams, fan-out, tables" go_client v1
 unset AWS_CA_BUNDLE
 client "fan-out: boto3, HTTP/1.1" "$cache/venv/bin/python" boto3/fanout.py "$THALWEG_HTTP"
 client "fan-out: boto3, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/fanout.py "$THALWEG_HTTPS"

@@ -45,6 +45,9 @@ type Ledger struct {
 	Stream, ARN string
 	Kinesis     *kinesis.Client
 	Tables      *dynamodb.Client
+	// Send puts records, all of them or none. It may be replaced by another
+	// client's.
+	Send func([]types.PutRecordsRequestEntry) error
 
 	t     *testing.T
 	putMu sync.Mutex // one round at a time, so that a key's values are in order
@@ -68,6 +71,13 @@ func Open(t *testing.T, name string, shards int32) *Ledger {
 	l := &Ledger{
 		Stream: fmt.Sprintf("%s-%d", name, time.Now().UnixNano()), Kinesis: kinesis.NewFromConfig(cfg), Tables: dynamodb.NewFromConfig(cfg),
 		t: t, seen: map[string]int{}, last: map[string]*big.Int{}, change: make(chan struct{}),
+	}
+	l.Send = func(entries []types.PutRecordsRequestEntry) error {
+		out, err := l.Kinesis.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: &l.Stream, Records: entries})
+		if err == nil && *out.FailedRecordCount > 0 {
+			err = fmt.Errorf("%+v", out)
+		}
+		return err
 	}
 	l.must(l.Kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &l.Stream, ShardCount: &shards}))
 	if err := kinesis.NewStreamExistsWaiter(l.Kinesis).Wait(t.Context(), &kinesis.DescribeStreamInput{StreamName: &l.Stream}, time.Minute); err != nil {
@@ -131,9 +141,8 @@ func (l *Ledger) send(values int, entry func(key string, from int) types.PutReco
 	for k := range Keys {
 		entries = append(entries, entry(fmt.Sprint("key-", k), from))
 	}
-	out, err := l.Kinesis.PutRecords(l.t.Context(), &kinesis.PutRecordsInput{StreamName: &l.Stream, Records: entries})
-	if err != nil || *out.FailedRecordCount > 0 {
-		l.t.Errorf("PutRecords: %+v, %v", out, err)
+	if err := l.Send(entries); err != nil {
+		l.t.Errorf("PutRecords: %v", err)
 	}
 }
 

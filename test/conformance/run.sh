@@ -105,10 +105,17 @@ kcl_classes() {
     (cd "$cache/kcl/$version" && mvn -q -B compile dependency:build-classpath -Dmdep.outputFile=classpath.txt)
   done
 }
+kcl_python() {
+  if [ ! -x "$cache/kclpy/bin/amazon_kclpy_helper.py" ] || ! cmp -s kcl/python/requirements.txt "$cache/kclpy/requirements.txt"; then
+    python3 -m venv "$cache/kclpy"
+    "$cache/kclpy/bin/pip" install --quiet -r kcl/python/requirements.txt
+    cp kcl/python/requirements.txt "$cache/kclpy/requirements.txt"
+  fi
+}
 kcl_classpath() { echo "$cache/kcl/$1/target/classes:$(cat "$cache/kcl/$1/classpath.txt")"; }
 kcl() {
   KCL_CLASSPATH_V3=$(kcl_classpath v3) KCL_CLASSPATH_V2=$(kcl_classpath v2) KCL_CLASSPATH_V1=$(kcl_classpath v1) \
-    THALWEG_BINARY="$work/thalweg" go_tests TestKCL -parallel 4
+    KCL_PYTHON="$cache/kclpy/bin" THALWEG_BINARY="$work/thalweg" go_tests TestKCL -parallel 5
 }
 # go_tests PATTERN FLAGS: tests of the package in go.
 go_tests() { (cd go && go test -count=1 -run "$@" .); }
@@ -127,6 +134,7 @@ client "install software.amazon.awssdk:kinesis 2.40.3" java_classes
 client "install KPL 1.1.1 and 0.15.12" kpl_classes
 client "install Flink 1.19.3, Kinesis 4.3.0" flink_classes v4
 client "install KCL 3.5.1, 2.7.2 and 1.15.3" kcl_classes
+client "install KCL for Python 2.2.3" kcl_python
 client "boto3, JSON, HTTP/1.1" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTP"
 client "boto3, JSON, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTPS"
 client "JavaScript v3, JSON, h2c" bash -c "cd '$cache/js' && node session.mjs '$THALWEG_HTTP'"
@@ -164,7 +172,7 @@ if [ -n "${THALWEG_FLINK_CONNECTOR:-}" ]; then # a checkout of apache/flink-conn
   client "install Flink 2.0.1, Kinesis 6.0.1" flink_classes v6
   client "Flink 2.0, polling, fan-out, sink, reshards" flink v6
 fi
-client "KCL 3.5.1, 2.7.2, 1.15.3 on own servers" kcl
+client "KCL 3.5.1, 2.7.2, 1.15.3, Python 2.2.3" kcl
 client "README, AWS CLI and boto3" env PATH="$cache/venv/bin:$work:$PATH" bash readme.sh "$root/README.md"
 
 echo

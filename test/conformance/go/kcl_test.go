@@ -43,6 +43,7 @@ func TestKCL(t *testing.T) {
 		{name: "3.5.1 polling, TLS", version: "V3", args: []string{"Worker", "polling"}, workers: 2, shards: 4, secure: true, first: true},
 		{name: "2.7.2 fan-out", version: "V2", args: []string{"Worker", "fan-out"}, workers: 2, shards: 4},
 		{name: "1.15.3 polling", version: "V1", args: []string{"V1"}, workers: 2, shards: 4},
+		{name: "Python 2.2.3 fan-out", version: "PYTHON", workers: 2, shards: 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +55,7 @@ func TestKCL(t *testing.T) {
 // application is one KCL application under test.
 type application struct {
 	name    string
-	version string   // its classpath is KCL_CLASSPATH_ and this
+	version string   // its classpath is KCL_CLASSPATH_ and this; PYTHON has KCL_PYTHON, a folder of programs
 	args    []string // main class and what it takes at the end
 	workers int
 	shards  int32
@@ -313,11 +314,27 @@ func (a *application) open() (shards []string) {
 	return shards
 }
 
-// start starts a worker.
-func (a *application) start(name string) {
+// command is what starts a worker.
+func (a *application) command(name string) *exec.Cmd {
 	a.t.Helper()
-	url, args := a.server.plain(), []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.apache.commons.logging.simplelog.defaultlog=warn"}
+	small := []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
+	if a.version == "PYTHON" {
+		bin := endpoint(a.t, "KCL_PYTHON")
+		properties := filepath.Join(a.dir, name+".properties")
+		text := string(must[[]byte](a.t)(os.ReadFile("../kcl/python/worker.properties")))
+		text = strings.NewReplacer("http://localhost:4567", a.server.plain(), "orders-app", a.stream, "orders", a.stream, "workerId = worker", "workerId = "+name).Replace(text)
+		if err := os.WriteFile(properties, []byte(text), 0o600); err != nil {
+			a.t.Fatal(err)
+		}
+		java := must[string](a.t)(exec.LookPath("java"))
+		line := must[[]byte](a.t)(exec.Command(filepath.Join(bin, "python"), filepath.Join(bin, "amazon_kclpy_helper.py"), "--print_command", "--java", java, "--properties", properties).Output())
+		cmd := exec.Command("sh", "-c", "exec "+string(line))
+		cmd.Dir = "../kcl/python"
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "JAVA_TOOL_OPTIONS="+strings.Join(small, " "), "KCL_LOG="+a.log.Name(), "KCL_WORKER="+name)
+		return cmd
+	}
+	url, args := a.server.plain(), append(small,
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.apache.commons.logging.simplelog.defaultlog=warn")
 	if a.secure {
 		_, port, _ := net.SplitHostPort(a.server.address)
 		url = "https://localhost:" + port
@@ -331,7 +348,13 @@ func (a *application) start(name string) {
 		args = append(args, "-Djavax.net.ssl.trustStore="+store, "-Djavax.net.ssl.trustStorePassword=changeit")
 	}
 	args = append(args, "-cp", endpoint(a.t, "KCL_CLASSPATH_"+a.version), a.args[0], url, a.stream, a.stream, name, a.log.Name())
-	w := &worker{process: exec.Command("java", append(args, a.args[1:]...)...), exited: make(chan error, 1)}
+	return exec.Command("java", append(args, a.args[1:]...)...)
+}
+
+// start starts a worker.
+func (a *application) start(name string) {
+	a.t.Helper()
+	w := &worker{process: a.command(name), exited: make(chan error, 1)}
 	w.stdin = must[io.WriteCloser](a.t)(w.process.StdinPipe())
 	said := must[*os.File](a.t)(os.Create(filepath.Join(a.dir, name)))
 	w.process.Stdout, w.process.Stderr = said, said

@@ -137,7 +137,7 @@ func (sc *putScratch) arrange(v *view, recs []PutRecord, admitted bool) bool {
 		}
 		place := v.route(r.Hash)
 		sh := &v.shards[place]
-		r.Shard = sh.Index
+		r.Shard = sh.index
 		if !admitted && !sh.limits.write(now, len(r.Key)+r.Size) {
 			r.Err, r.group = sh.limits.refused, done
 			continue
@@ -145,7 +145,7 @@ func (sc *putScratch) arrange(v *view, recs []PutRecord, admitted bool) bool {
 		m := &sc.mark[place]
 		if m.round != sc.round || sc.entries[m.entry].Count == maxEntryRecords {
 			*m = mark{sc.round, int32(len(sc.entries))}
-			sc.entries = append(sc.entries, shardlog.Entry{Shard: sh.log})
+			sc.entries = append(sc.entries, shardlog.Entry{Shard: sh.number})
 			sc.places = append(sc.places, place)
 		}
 		entry := &sc.entries[m.entry]

@@ -136,18 +136,22 @@ func (t *shardTraffic) lag(now time.Time) int64 {
 
 // appended counts the entries that the log took in.
 func (v *view) appended(entries []shardlog.Entry, places []int32) {
+	var records, bytes int64
 	for i := range entries {
 		if entries[i].Err != nil {
 			continue
 		}
 		n := int64(entries[i].Count)
-		bytes := int64(entries[i].Size) - n*int64(shardlog.RecordSize(0, 0))
-		t := &v.shards[places[i]].limits.traffic
-		t.inBytes.Add(bytes)
-		t.inRecords.Add(n)
-		v.traffic.InBytes.Add(bytes)
-		v.traffic.InRecords.Add(n)
+		size := int64(entries[i].Size) - n*int64(shardlog.RecordSize(0, 0))
+		records, bytes = records+n, bytes+size
+		if v.watched {
+			t := &v.shards[places[i]].limits.traffic
+			t.inBytes.Add(size)
+			t.inRecords.Add(n)
+		}
 	}
+	v.traffic.InBytes.Add(bytes)
+	v.traffic.InRecords.Add(records)
 }
 
 // got counts one successful GetRecords.

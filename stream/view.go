@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"sort"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/thalweg/thalweg/catalog"
+	"github.com/thalweg/thalweg/shardlog"
 )
 
 // entry is a stream as this process knows it: the place of its current view.
@@ -38,7 +40,10 @@ type view struct {
 	shards  []shard        // by index, without reserved ones; parallel to info.Shards
 	starts  []Hash         // the open shards' first hash keys, ascending,
 	routes  []int32        // and their places in shards
+	guide   []int32        // of each value of a hash key's upper bits: the last of starts at or before its first key
+	shift   uint           // that leaves the upper bits
 	metered bool           // loads are counted
+	watched bool           // the shards' own figures are counted
 	turn    *atomic.Uint32 // of the next record, where records are spread; else nil
 	oldest  int64          // Unix nanoseconds when the first closed shard expires; MaxInt64: none is closed
 }
@@ -48,13 +53,16 @@ type view struct {
 type shard struct {
 	*ShardInfo
 	limits *limits
+	index  uint32         // ShardInfo's Index and log once more: puts that go to thousands
+	number shardlog.Shard // of shards would wait for the memory of each
 }
 
 // route returns the place of the open shard that holds h.
 func (v *view) route(h Hash) int32 {
-	lo, hi := 0, len(v.starts)
+	slot := h.Hi >> v.shift
+	lo, hi := v.guide[slot], v.guide[slot+1]+1
 	for hi-lo > 1 {
-		mid := int(uint(lo+hi) / 2)
+		mid := int32(uint32(lo+hi) / 2)
 		if v.starts[mid].Compare(h) <= 0 {
 			lo = mid
 		} else {
@@ -62,6 +70,23 @@ func (v *view) route(h Hash) int32 {
 		}
 	}
 	return v.routes[lo]
+}
+
+// guide makes the table that route begins its search with: one to two slots a
+// shard, so that of shards of like size hardly one is left to look at.
+func guide(starts []Hash) (table []int32, shift uint) {
+	width := max(1, bits.Len(uint(len(starts))))
+	shift = 64 - uint(width)
+	table = make([]int32, 1<<width+1)
+	last := int32(0)
+	for slot := range 1 << width {
+		for int(last)+1 < len(starts) && starts[last+1].Compare(Hash{Hi: uint64(slot) << shift}) <= 0 {
+			last++
+		}
+		table[slot] = last
+	}
+	table[1<<width] = int32(max(0, len(starts)-1))
+	return table, shift
 }
 
 // shard returns the shard with an index, if it is visible and not expired.
@@ -146,7 +171,7 @@ func build(ref Ref, state *catalog.State, d catalog.Doc, old *view) (*view, erro
 		Created: time.UnixMilli(doc.Created).UTC(), Retention: time.Duration(doc.Hours) * time.Hour,
 		MaxRecordKiB: doc.MaxKiB, WarmMiBps: doc.WarmMiBps, Auto: doc.Auto, Tags: doc.Tags, Metrics: doc.Metrics, Limits: doc.Limits,
 	}
-	v.metered = doc.Mode == OnDemand
+	v.metered, v.watched = doc.Mode == OnDemand, len(doc.Metrics) > 0
 	if doc.Auto {
 		v.turn = newTurn()
 	}
@@ -186,7 +211,7 @@ func build(ref Ref, state *catalog.State, d catalog.Doc, old *view) (*view, erro
 	v.shards = make([]shard, len(v.info.Shards))
 	for i := range v.shards {
 		s := &v.info.Shards[i]
-		v.shards[i] = shard{s, lims[i]}
+		v.shards[i] = shard{s, lims[i], s.Index, s.log}
 		if s.Last != nil {
 			v.oldest = min(v.oldest, s.Closed.Add(v.info.Retention).UnixNano())
 		} else {
@@ -200,6 +225,7 @@ func build(ref Ref, state *catalog.State, d catalog.Doc, old *view) (*view, erro
 	for i, r := range v.routes {
 		v.starts[i] = v.shards[r].Start
 	}
+	v.guide, v.shift = guide(v.starts)
 	v.info.OpenShards = len(v.routes)
 	return v, nil
 }

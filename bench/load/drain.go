@@ -18,17 +18,29 @@ func (t Target) Iterators() ([]string, error) {
 		return nil, err
 	}
 	defer c.Close()
-	body, err := c.Do(t.Sign("ListShards", JSON, []byte(`{"StreamName":"`+t.Stream+`"}`)))
-	if err != nil {
-		return nil, err
-	}
-	var list struct{ Shards []struct{ ShardId string } }
-	if err := json.Unmarshal(body, &list); err != nil {
-		return nil, err
+	var ids []string
+	for ask := `{"StreamName":"` + t.Stream + `"}`; ask != ""; {
+		body, err := c.Do(t.Sign("ListShards", JSON, []byte(ask)))
+		if err != nil {
+			return nil, err
+		}
+		var list struct {
+			Shards    []struct{ ShardId string }
+			NextToken string
+		}
+		if err := json.Unmarshal(body, &list); err != nil {
+			return nil, err
+		}
+		for _, s := range list.Shards {
+			ids = append(ids, s.ShardId)
+		}
+		if ask = ""; list.NextToken != "" {
+			ask = `{"NextToken":"` + list.NextToken + `"}`
+		}
 	}
 	var its []string
-	for _, s := range list.Shards {
-		body, err := c.Do(t.Sign("GetShardIterator", JSON, []byte(`{"StreamName":"`+t.Stream+`","ShardId":"`+s.ShardId+`","ShardIteratorType":"TRIM_HORIZON"}`)))
+	for _, id := range ids {
+		body, err := c.Do(t.Sign("GetShardIterator", JSON, []byte(`{"StreamName":"`+t.Stream+`","ShardId":"`+id+`","ShardIteratorType":"TRIM_HORIZON"}`)))
 		if err != nil {
 			return nil, err
 		}

@@ -119,7 +119,6 @@ func BenchmarkRecovery(b *testing.B) {
 	b.SetBytes(x.size)
 	for b.Loop() {
 		r := &replay{j: &Journal{machine: noMachine{}, arena: newArena(1 << 30), log: j.log}, at: place{st.group, st.lsn, st.time}}
-		r.j.table.shards = map[shardlog.Shard]*shard{}
 		r.j.commit.epoch = newEpoch(r.j.arena, 1)
 		if _, err := r.files(context.Background(), []*journalFile{x}); err != nil {
 			b.Fatal(err)

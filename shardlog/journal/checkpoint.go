@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -71,7 +70,6 @@ func (t *table) capture() []shardState {
 		}
 		s.mu.Unlock()
 	}
-	slices.SortFunc(list, func(a, b shardState) int { return int(int64(a.id) - int64(b.id)) })
 	return list
 }
 

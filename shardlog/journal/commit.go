@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/thalweg/thalweg/flow"
@@ -30,6 +31,7 @@ type committer struct {
 	low     error     // ErrFull with the reason while it is too low
 
 	// Of the group being built:
+	found   []arriving // of the call whose entries are being added
 	vec     [][]byte
 	lastBuf *chunk // chunk and end of the last buffer in vec, to grow it by an adjacent frame
 	lastEnd int
@@ -37,6 +39,14 @@ type committer struct {
 	size    int64
 	frames  int
 	pubs    []pub
+}
+
+// arriving is what an entry names: its shard, nil if there is none, and where its
+// payload lies.
+type arriving struct {
+	shard       *shard
+	home        *chunk
+	off, length uint32
 }
 
 type pub struct {
@@ -66,8 +76,9 @@ func (c *committer) commit(b *batch) {
 			c.addOp(it.op, refuseOps)
 			continue
 		}
+		c.find(it.entries)
 		for k := range it.entries {
-			c.addEntry(&it.entries[k], refuse)
+			c.addEntry(&it.entries[k], &c.found[k], refuse)
 		}
 	}
 	if len(c.vec) > 0 {
@@ -182,37 +193,54 @@ func (c *committer) diskLow() error {
 func (c *committer) begin() {
 	clear(c.vec)
 	clear(c.pubs)
+	clear(c.found)
 	c.vec, c.pubs, c.size, c.frames = c.vec[:0], c.pubs[:0], 0, 0
 	c.lastBuf, c.head = nil, nil
 	c.clock = max(c.clock, time.Now().UnixMilli())
 }
 
+// find looks up the shards and the headers of a call's entries. Doing so before
+// anything else lets the processor wait for the memory of many at once.
+func (c *committer) find(entries []shardlog.Entry) {
+	c.found = slices.Grow(c.found[:0], len(entries))[:len(entries)]
+	for i := range entries {
+		e, f := &entries[i], &c.found[i]
+		*f = arriving{}
+		if e.Err != nil { // found wanting by Append already
+			continue
+		}
+		f.home = e.Home.(*chunk)
+		f.off = uint32(f.home.offset(e.Payload))
+		f.length = headLength(f.home.buf[f.off-frameHeader:])
+		if s := c.j.table.get(e.Shard); s != nil && !s.gone {
+			f.shard = s
+		}
+	}
+}
+
 // addEntry gives an entry its place in the group, or its error.
-func (c *committer) addEntry(e *shardlog.Entry, refuse error) {
-	if e.Err != nil { // found wanting by Append already
+func (c *committer) addEntry(e *shardlog.Entry, f *arriving, refuse error) {
+	if e.Err != nil {
 		return
 	}
 	if refuse != nil {
 		e.Err = refuse
 		return
 	}
-	s := c.j.table.get(e.Shard)
 	switch {
-	case s == nil || s.gone:
+	case f.shard == nil:
 		e.Err = noShard(e.Shard)
 		return
-	case s.sealing != 0:
+	case f.shard.sealing != 0:
 		e.Err = sealedShard(e.Shard)
 		return
 	}
-	home := e.Home.(*chunk)
-	off := home.offset(e.Payload)
 	e.Pos, e.Time = flow.Pos(c.lsn), c.clock
-	c.pubs = append(c.pubs, pub{shard: s, chunk: home, ref: ref{
-		pos: e.Pos, time: e.Time, off: uint32(off), length: uint32(len(e.Payload)), count: uint32(e.Count),
+	c.pubs = append(c.pubs, pub{shard: f.shard, chunk: f.home, ref: ref{
+		pos: e.Pos, time: e.Time, off: f.off, length: f.length, count: uint32(e.Count),
 	}})
-	start, end := off-frameHeader, off+len(e.Payload)
-	c.place(home.buf[start:off], uint64(e.Count))
+	home, start, end := f.home, int(f.off)-frameHeader, int(f.off+f.length)
+	c.place(home.buf[start:f.off], uint64(e.Count))
 	if home == c.lastBuf && start == c.lastEnd {
 		v := &c.vec[len(c.vec)-1]
 		*v = (*v)[:len(*v)+end-start]

@@ -20,6 +20,7 @@ type epoch struct {
 	born   int64                    // time of its first frame, Unix ms; 0 while empty
 	frames int64
 	live   int64 // bytes charged to the arena
+	slab   []ref // room for the shards' short lists of frames
 	state  *state
 
 	sealed atomic.Bool  // its records are in segments
@@ -73,6 +74,9 @@ func (e *epoch) publish(s *shard, r ref) {
 		n++
 	}
 	p := &s.mem[n-1]
+	if len(p.refs) == cap(p.refs) {
+		p.refs = e.grow(p.refs)
+	}
 	p.refs = append(p.refs, r)
 	s.tail, s.last = r.next(), r.time
 	if e.born == 0 {
@@ -80,6 +84,26 @@ func (e *epoch) publish(s *shard, r ref) {
 	}
 	e.frames++
 	e.live += int64(frameHeader) + int64(r.length)
+}
+
+// slabRefs is how many refs are made at a time. With thousands of shards an
+// epoch has only some frames of each, whose lists would be as many pieces of
+// memory and as many again each time they grow.
+const slabRefs = 4096
+
+// grow moves refs to where there is room for as many again.
+func (e *epoch) grow(refs []ref) []ref {
+	n := max(2, 2*cap(refs))
+	if n > slabRefs/16 {
+		return slices.Grow(refs, n-len(refs))
+	}
+	if len(e.slab) < n {
+		e.slab = make([]ref, slabRefs)
+	}
+	more := e.slab[:len(refs):n]
+	e.slab = e.slab[n:]
+	copy(more, refs)
+	return more
 }
 
 // seekPos returns the index of the first frame with a record at or after from.

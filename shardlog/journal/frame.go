@@ -77,6 +77,10 @@ func putHead(h []byte, k kind, shard uint32, count int, payload []byte) {
 	le.PutUint32(h[16:], shard)
 }
 
+// headLength and headSum are what putHead wrote of the payload.
+func headLength(h []byte) uint32 { return binary.LittleEndian.Uint32(h[4:]) }
+func headSum(h []byte) uint32    { return binary.LittleEndian.Uint32(h[8:]) }
+
 // putPlace writes a frame's place in the log, all but the flags and the
 // checksum, which wait until it is known whether the frame is its group's last.
 func putPlace(h []byte, file uint32, group, lsn uint64, time int64) {

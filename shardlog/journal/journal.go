@@ -119,7 +119,6 @@ func Open(ctx context.Context, cfg Config) (*Journal, error) {
 		j.minFree = 0.05
 	}
 	size := align(max(cmp.Or(cfg.SegmentBytes, 64<<20), 4*block))
-	j.table.shards = map[shardlog.Shard]*shard{}
 	j.arena = newArena(max(4*size, 4*chunkSize))
 	j.queue.ready.L = &j.queue.mu
 	j.store = newStore(j.fs, j.dir+"/segments")

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -188,63 +187,117 @@ func (s *sealer) cool() {
 
 // write writes one segment per retention class that has frames.
 func (s *sealer) write(e *epoch, stop <-chan struct{}) (metas []segment.Meta, err error) {
-	var ws [classes]*segment.Writer
-	var names [classes]string
-	defer func() {
-		for _, w := range ws {
-			if w != nil {
-				w.Abort()
-			}
-		}
-	}()
+	w := sealing{s: s, e: e}
+	defer w.abort()
 	for _, sh := range e.shards {
 		select {
 		case <-stop:
 			return nil, errStopped
 		default:
 		}
-		sh.mu.Lock()
-		dropped, class := sh.dropped, classOf(sh.retention)
-		var refs []ref
-		for i := range sh.mem {
-			if sh.mem[i].epoch == e {
-				refs = sh.mem[i].refs
-			}
+		if err := w.shard(sh); err != nil {
+			return nil, err
 		}
-		sh.mu.Unlock()
-		if dropped {
-			continue
+	}
+	return w.finish()
+}
+
+// sealing is an epoch on its way into segments.
+type sealing struct {
+	s     *sealer
+	e     *epoch
+	ws    [classes]*segment.Writer
+	names [classes]string
+	lot   [32]leaving
+	n     int // of the lot
+}
+
+// leaving is a frame that is about to be written.
+type leaving struct {
+	shard shardlog.Shard
+	class uint8
+	ref   *ref
+	sum   uint32
+}
+
+// shard adds what the epoch holds of a shard.
+func (w *sealing) shard(sh *shard) (err error) {
+	sh.mu.Lock()
+	dropped, class := sh.dropped, classOf(sh.retention)
+	var refs []ref
+	for i := range sh.mem {
+		if sh.mem[i].epoch == w.e {
+			refs = sh.mem[i].refs
 		}
-		if ws[class] == nil {
-			names[class] = segmentName(class, e.first, e.next-1, s.j.number())
-			o := segment.Options{Class: class, Store: s.j.id}
-			if ws[class], err = segment.Create(s.j.fs, s.j.store.dir+"/"+names[class], o); err != nil {
-				return nil, fmt.Errorf("make segment %s: %w", names[class], err)
-			}
+	}
+	sh.mu.Unlock()
+	if dropped {
+		return nil
+	}
+	if w.ws[class] == nil {
+		j := w.s.j
+		w.names[class] = segmentName(class, w.e.first, w.e.next-1, j.number())
+		o := segment.Options{Class: class, Store: j.id}
+		if w.ws[class], err = segment.Create(j.fs, j.store.dir+"/"+w.names[class], o); err != nil {
+			return fmt.Errorf("make segment %s: %w", w.names[class], err)
 		}
-		for i := range refs {
-			r := &refs[i]
-			err := ws[class].Add(segment.Frame{
-				Shard: sh.id, Pos: r.pos, Time: r.time, Count: int(r.count),
-				Sum: binary.LittleEndian.Uint32(e.header(r)[8:]), Payload: e.payload(r),
-			})
-			if err != nil {
-				return nil, fmt.Errorf("write segment %s: %w", names[class], err)
+	}
+	for i := range refs {
+		w.lot[w.n] = leaving{shard: sh.id, class: class, ref: &refs[i]}
+		if w.n++; w.n == len(w.lot) {
+			if err := w.move(); err != nil {
+				return err
 			}
 		}
 	}
-	for c, w := range ws {
-		if w == nil {
+	return nil
+}
+
+// move writes the lot. Its frames lie all over the arena: looking at each
+// before any is copied lets the processor fetch many at once.
+func (w *sealing) move() error {
+	lot := w.lot[:w.n]
+	w.n = 0
+	for i := range lot {
+		lot[i].sum = headSum(w.e.header(lot[i].ref))
+	}
+	for i := range lot {
+		m := &lot[i]
+		err := w.ws[m.class].Add(segment.Frame{
+			Shard: m.shard, Pos: m.ref.pos, Time: m.ref.time, Count: int(m.ref.count), Sum: m.sum, Payload: w.e.payload(m.ref),
+		})
+		if err != nil {
+			return fmt.Errorf("write segment %s: %w", w.names[m.class], err)
+		}
+	}
+	return nil
+}
+
+func (w *sealing) finish() (metas []segment.Meta, err error) {
+	if err := w.move(); err != nil {
+		return nil, err
+	}
+	for c, sw := range w.ws {
+		if sw == nil {
 			continue
 		}
-		ws[c] = nil // Finish cleans up after itself
-		m, err := w.Finish()
+		w.ws[c] = nil // Finish cleans up after itself
+		m, err := sw.Finish()
 		if err != nil {
-			return metas, fmt.Errorf("finish segment %s: %w", names[c], err)
+			return metas, fmt.Errorf("finish segment %s: %w", w.names[c], err)
 		}
 		metas = append(metas, m)
 	}
 	return metas, nil
+}
+
+// abort removes what is not finished.
+func (w *sealing) abort() {
+	for _, sw := range w.ws {
+		if sw != nil {
+			sw.Abort()
+		}
+	}
 }
 
 // record makes a change to the segments durable in a new checkpoint: st is the

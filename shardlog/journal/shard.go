@@ -3,6 +3,7 @@ package journal
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/thalweg/thalweg/flow"
 	"github.com/thalweg/thalweg/shardlog"
@@ -15,22 +16,22 @@ type shard struct {
 	// The committer's view, ahead of what readers see by the group it is
 	// writing: what it decides here holds only if that group reaches the disk,
 	// and if it does not nothing is acknowledged any more.
-	sealing flow.Pos
 	gone    bool
+	sealing flow.Pos
 
 	mu        sync.Mutex
-	live      bool // its creation is on disk
+	waiters   *waiter
+	tail      flow.Pos // after the last record; 0 when there was none
+	last      int64    // time of the last record, Unix ms
+	mem       []piece  // what epochs in memory hold of it, oldest first; so far one line of memory is all a put needs
+	live      bool     // its creation is on disk
 	dropped   bool
 	created   flow.Pos
 	retention int64    // ms
 	floor     int64    // records taken in before this time (Unix ms) are hidden for ever
 	first     flow.Pos // no record before it is visible
 	firstAt   int64    // the horizon that first was found for
-	tail      flow.Pos // after the last record; 0 when there was none
-	last      int64    // time of the last record, Unix ms
 	end       flow.Pos // 0 while open
-	mem       []piece  // what epochs in memory hold of it, oldest first
-	waiters   *waiter
 }
 
 // piece is one epoch's frames of one shard. The slice behind refs only grows:
@@ -120,38 +121,89 @@ func (s *shard) ready(from flow.Pos) bool {
 	return s.dropped || s.tail > from || s.end != 0
 }
 
-// table is all shards. The committer alone adds; the sealer removes those
-// dropped of which nothing is left.
+// table is all shards by number. Numbers are dense and never used again, so it
+// is an array, in pages of which those without any shard are let go of. The
+// committer alone adds; the sealer removes those dropped of which nothing is
+// left. Whoever looks takes no lock.
 type table struct {
-	mu     sync.RWMutex
-	shards map[shardlog.Shard]*shard
+	mu    sync.Mutex
+	pages atomic.Pointer[[]*page] // replaced, never changed
+}
+
+const pageShards = 4096
+
+type page struct {
+	shards [pageShards]atomic.Pointer[shard]
+	used   int // under the table's lock
 }
 
 func (t *table) get(id shardlog.Shard) *shard {
-	t.mu.RLock()
-	s := t.shards[id]
-	t.mu.RUnlock()
-	return s
+	pages := t.pages.Load()
+	if pages == nil || int(id/pageShards) >= len(*pages) {
+		return nil
+	}
+	p := (*pages)[id/pageShards]
+	if p == nil {
+		return nil
+	}
+	return p.shards[id%pageShards].Load()
+}
+
+// page returns the page of a number, and a list of pages to put it in place.
+func (t *table) page(id shardlog.Shard) (*page, []*page) {
+	var pages []*page
+	if old := t.pages.Load(); old != nil {
+		pages = *old
+	}
+	n := int(id / pageShards)
+	if n < len(pages) {
+		return pages[n], slices.Clone(pages)
+	}
+	return nil, append(slices.Clone(pages), make([]*page, n+1-len(pages))...)
 }
 
 func (t *table) add(s *shard) {
 	t.mu.Lock()
-	t.shards[s.id] = s
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	p, pages := t.page(s.id)
+	if p == nil {
+		p = new(page)
+		pages[s.id/pageShards] = p
+		t.pages.Store(&pages)
+	}
+	if p.shards[s.id%pageShards].Swap(s) == nil {
+		p.used++
+	}
 }
 
 func (t *table) remove(id shardlog.Shard) {
 	t.mu.Lock()
-	delete(t.shards, id)
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	p, pages := t.page(id)
+	if p == nil || p.shards[id%pageShards].Swap(nil) == nil {
+		return
+	}
+	if p.used--; p.used == 0 {
+		pages[id/pageShards] = nil
+		t.pages.Store(&pages)
+	}
 }
 
-func (t *table) all() []*shard {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	list := make([]*shard, 0, len(t.shards))
-	for _, s := range t.shards {
-		list = append(list, s)
+// all returns the shards in the order of their numbers.
+func (t *table) all() (list []*shard) {
+	pages := t.pages.Load()
+	if pages == nil {
+		return nil
+	}
+	for _, p := range *pages {
+		if p == nil {
+			continue
+		}
+		for i := range p.shards {
+			if s := p.shards[i].Load(); s != nil {
+				list = append(list, s)
+			}
+		}
 	}
 	return list
 }

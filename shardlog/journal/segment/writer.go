@@ -17,7 +17,7 @@ const (
 	writeSize  = 1 << 20 // bytes per write to the file, at least
 	keepBuffer = 4 << 20 // a larger buffer, grown by a huge frame, is not kept
 	sampleSize = 8 << 10
-	joinSize   = 4 << 10 // the checksum of a payload of this size is joined, not made anew
+	joinSize   = 4 << 10 // the checksum of a payload of this size is joined, not made anew; smaller frames are summed up together
 )
 
 // ErrOrder is Add's answer to a frame that is not after the one before.
@@ -34,6 +34,7 @@ type Writer struct {
 	out    []byte // what is not written yet: whole blocks, then the open one. vfs.Aligned
 	off    int64  // of the first byte not written yet
 	start  int    // of the open block in out
+	summed int    // up to where in out the open block's sum goes
 	open   block  // what is known of the open block; frames 0: there is none
 	blocks []block
 	power  powers
@@ -94,17 +95,23 @@ func (w *Writer) Add(f Frame) error {
 	b.records += uint32(f.Count)
 	b.frames++
 	w.room(size)
-	at := len(w.out)
 	w.out = append(appendHeader(w.out, &f), f.Payload...)
 	switch {
 	case w.zip != nil: // seal sums up what it stores
-	case len(f.Payload) < joinSize:
-		b.sum = crc32.Update(b.sum, castagnoli, w.out[at:])
-	default:
-		b.sum = crc32.Update(b.sum, castagnoli, w.out[at:at+frameHeader])
+	case len(f.Payload) >= joinSize:
+		w.sum(len(w.out) - len(f.Payload))
 		b.sum = w.power.join(b.sum, f.Sum, len(f.Payload))
+		w.summed = len(w.out)
+	case len(w.out)-w.summed >= joinSize:
+		w.sum(len(w.out))
 	}
 	return nil
+}
+
+// sum brings the open block's checksum up to an offset in out.
+func (w *Writer) sum(end int) {
+	w.open.sum = crc32.Update(w.open.sum, castagnoli, w.out[w.summed:end])
+	w.summed = end
 }
 
 // room makes room for n more bytes in out.
@@ -127,6 +134,9 @@ func (w *Writer) tip() (shardlog.Shard, flow.Pos) {
 
 // seal ends the open block.
 func (w *Writer) seal() error {
+	if w.zip == nil {
+		w.sum(len(w.out))
+	}
 	b := w.open
 	w.open = block{}
 	raw := w.out[w.start:]
@@ -153,7 +163,7 @@ func (w *Writer) seal() error {
 func (w *Writer) push(b block, n int) error {
 	b.off, b.stored = w.off+int64(w.start), uint32(n)
 	w.blocks = append(w.blocks, b)
-	w.start = len(w.out)
+	w.start, w.summed = len(w.out), len(w.out)
 	if w.start < writeSize {
 		return nil
 	}
@@ -210,7 +220,7 @@ func (w *Writer) flush() error {
 	}
 	w.out = append(w.out[:0], rest...)
 	w.off += int64(n)
-	w.start -= n
+	w.start, w.summed = w.start-n, w.summed-n
 	return nil
 }
 

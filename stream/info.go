@@ -65,7 +65,8 @@ type ShardInfo struct {
 // Sequence returns the sequence number of the shard's record that the log
 // took in at a position and a time (Unix milliseconds).
 func (s *ShardInfo) Sequence(pos flow.Pos, unixMilli int64) Sequence {
-	return Sequence{Created: s.First.Created, Shard: s.Index, Pos: pos, Secs: unixMilli / 1000, Version: sequenceVersion}
+	h := hot{created: s.First.Created, index: s.Index}
+	return h.sequence(pos, unixMilli)
 }
 
 // expired tells whether a closed shard's last record is past retention: then

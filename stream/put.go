@@ -130,14 +130,19 @@ func (sc *putScratch) arrange(v *view, recs []PutRecord, admitted bool) bool {
 	if !admitted {
 		now = time.Now().UnixNano()
 	}
+	for i := range recs { // by itself, for the processor to wait for many shards at once
+		if r := &recs[i]; r.group != done {
+			r.group = v.route(r.Hash)
+			r.Shard = v.shards[r.group].index
+		}
+	}
 	for i := range recs {
 		r := &recs[i]
 		if r.group == done {
 			continue
 		}
-		place := v.route(r.Hash)
+		place := r.group
 		sh := &v.shards[place]
-		r.Shard = sh.index
 		if !admitted && !sh.limits.write(now, len(r.Key)+r.Size) {
 			r.Err, r.group = sh.limits.refused, done
 			continue
@@ -189,7 +194,7 @@ func (s *Streams) store(ctx context.Context, v *view, sc *putScratch, recs []Put
 		entry := &sc.entries[r.group]
 		switch {
 		case entry.Err == nil:
-			r.Seq = v.shards[sc.places[r.group]].Sequence(entry.Pos+flow.Pos(r.nth), entry.Time)
+			r.Seq = v.shards[sc.places[r.group]].sequence(entry.Pos+flow.Pos(r.nth), entry.Time)
 			r.group = done
 		case errors.Is(entry.Err, shardlog.ErrSealed), errors.Is(entry.Err, shardlog.ErrNoShard):
 			again = true

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/thalweg/thalweg/catalog"
+	"github.com/thalweg/thalweg/flow"
 	"github.com/thalweg/thalweg/shardlog"
 )
 
@@ -53,8 +54,20 @@ type view struct {
 type shard struct {
 	*ShardInfo
 	limits *limits
-	index  uint32         // ShardInfo's Index and log once more: puts that go to thousands
-	number shardlog.Shard // of shards would wait for the memory of each
+	hot
+}
+
+// hot is what a put needs of a ShardInfo: when it goes to thousands of shards
+// it would wait for the memory of each.
+type hot struct {
+	created int64 // Sequence.Created
+	index   uint32
+	number  shardlog.Shard
+}
+
+// sequence is ShardInfo.Sequence.
+func (h *hot) sequence(pos flow.Pos, unixMilli int64) Sequence {
+	return Sequence{Created: h.created, Shard: h.index, Pos: pos, Secs: unixMilli / 1000, Version: sequenceVersion}
 }
 
 // route returns the place of the open shard that holds h.
@@ -211,7 +224,7 @@ func build(ref Ref, state *catalog.State, d catalog.Doc, old *view) (*view, erro
 	v.shards = make([]shard, len(v.info.Shards))
 	for i := range v.shards {
 		s := &v.info.Shards[i]
-		v.shards[i] = shard{s, lims[i], s.Index, s.log}
+		v.shards[i] = shard{s, lims[i], hot{s.First.Created, s.Index, s.log}}
 		if s.Last != nil {
 			v.oldest = min(v.oldest, s.Closed.Add(v.info.Retention).UnixNano())
 		} else {

@@ -11,7 +11,7 @@
 //
 // Usage:
 //
-//	go run ./scale [-runs 5] [-time 2s] [-shards 10000] [-flow 20] [-only create|puts|flow]
+//	go run ./scale [-runs 5] [-time 2s] [-shards 10000] [-conns 16] [-flow 20] [-only create|puts|flow]
 package main
 
 import (
@@ -37,13 +37,13 @@ const (
 	few   = 4
 	size  = 1024
 	batch = 500
-	conns = 8
 )
 
 func main() {
 	runs := flag.Int("runs", 5, "runs of each measurement")
 	length := flag.Duration("time", 2*time.Second, "length of a measured stretch of puts")
 	shards := flag.Int("shards", 10000, "shards of the large stream")
+	conns := flag.Int("conns", 16, "connections that put")
 	flow := flag.Int("flow", 20, "GB that flow through")
 	only := flag.String("only", "", "run only the measurement whose name holds this")
 	scratch := flag.String("scratch", "", "folder for data; default a temporary one")
@@ -61,7 +61,7 @@ func main() {
 	if err != nil {
 		log.Fatal("scale: ", err)
 	}
-	b := bench{program: thalweg, dir: filepath.Join(*scratch, "data"), pool: load.NewPool(32*batch, size), runs: *runs, length: *length, shards: *shards, flow: int64(*flow) * 1e9}
+	b := bench{program: thalweg, dir: filepath.Join(*scratch, "data"), pool: load.NewPool(32*batch, size), runs: *runs, length: *length, shards: *shards, conns: *conns, flow: int64(*flow) * 1e9}
 	for _, m := range []struct {
 		name    string
 		measure func() error
@@ -82,6 +82,7 @@ type bench struct {
 	runs    int
 	length  time.Duration
 	shards  int
+	conns   int
 	flow    int64
 }
 
@@ -116,7 +117,7 @@ func (b *bench) create() error {
 			// The server is killed while all connections put.
 			failed := make(chan error, 1)
 			go func() {
-				_, err := load.Put(t.Addr, t.Batches(b.pool, load.JSON, batch), batch, conns, time.Minute)
+				_, err := load.Put(t.Addr, t.Batches(b.pool, load.JSON, batch), batch, b.conns, time.Minute)
 				failed <- err
 			}()
 			time.Sleep(b.length) // the stretch of load that is on disk when it dies
@@ -161,7 +162,7 @@ func (b *bench) puts() error {
 	for i := range b.runs {
 		pairs = append(pairs, rates[b.shards][i]/rates[few][i])
 	}
-	fmt.Printf("PutRecords %dx1KiB JSON (medians of %d alternating runs of %v)\n", batch, b.runs, b.length)
+	fmt.Printf("PutRecords %dx1KiB JSON, %d connections (medians of %d alternating runs of %v)\n", batch, b.conns, b.runs, b.length)
 	for _, n := range []int{few, b.shards} {
 		r := rates[n]
 		fmt.Printf("  %5d shards  %10.0f records/s  [%.0f .. %.0f]  %6.2f CPU us/record\n", n, median(r), slices.Min(r), slices.Max(r), median(cpus[n]))
@@ -180,12 +181,12 @@ func (b *bench) put(shards int) (rate, cpu float64, err error) {
 		return 0, 0, err
 	}
 	set := t.Batches(b.pool, load.JSON, batch)
-	warm, err := load.Put(t.Addr, set, batch, conns, time.Second)
+	warm, err := load.Put(t.Addr, set, batch, b.conns, time.Second)
 	if err != nil {
 		return 0, 0, err
 	}
 	before := load.CPU(cmd.Process.Pid)
-	put, err := load.Put(t.Addr, set, batch, conns, b.length)
+	put, err := load.Put(t.Addr, set, batch, b.conns, b.length)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -248,7 +249,7 @@ func (b *bench) memory() error {
 	var resident []float64
 	began := time.Now()
 	for flowed.Load() < b.flow {
-		put, err := load.Put(t.Addr, set, batch, conns, time.Second)
+		put, err := load.Put(t.Addr, set, batch, b.conns, time.Second)
 		if err != nil {
 			over.Store(true)
 			wg.Wait()

@@ -67,13 +67,14 @@ func (e *epoch) header(r *ref) []byte {
 
 // publish makes a frame on disk visible to readers. The shard's lock is held.
 func (e *epoch) publish(s *shard, r ref) {
-	n := len(s.mem)
-	if n == 0 || s.mem[n-1].epoch != e {
-		s.mem = append(s.mem, piece{epoch: e})
+	p := &s.newest
+	if p.epoch != e {
+		if p.epoch != nil {
+			s.older = append(s.older, *p)
+		}
+		*p = piece{epoch: e}
 		e.shards = append(e.shards, s)
-		n++
 	}
-	p := &s.mem[n-1]
 	if len(p.refs) == cap(p.refs) {
 		p.refs = e.grow(p.refs)
 	}

@@ -48,7 +48,7 @@ func (j *Journal) look(id shardlog.Shard, v *view, p *shardlog.Page) (*shard, er
 	}
 	v.first, v.firstAt, v.horizon = s.first, s.firstAt, s.horizon(now)
 	v.next, v.tail, v.last, v.end = s.next(), s.tail, s.last, s.end
-	v.pieces = append(v.mem[:0], s.mem...)
+	v.pieces = s.pieces(v.mem[:0])
 	if p != nil {
 		for i := range v.pieces {
 			v.pieces[i].epoch.refs.Add(1)

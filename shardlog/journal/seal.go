@@ -224,12 +224,7 @@ type leaving struct {
 func (w *sealing) shard(sh *shard) (err error) {
 	sh.mu.Lock()
 	dropped, class := sh.dropped, classOf(sh.retention)
-	var refs []ref
-	for i := range sh.mem {
-		if sh.mem[i].epoch == w.e {
-			refs = sh.mem[i].refs
-		}
-	}
+	refs := sh.refs(w.e)
 	sh.mu.Unlock()
 	if dropped {
 		return nil

@@ -141,7 +141,7 @@ func (t *tidier) punch() error {
 	for _, s := range j.table.all() {
 		s.mu.Lock()
 		// While an epoch may still be on its way into a segment, wait.
-		if s.dropped && !slices.ContainsFunc(s.mem, func(p piece) bool { return !p.epoch.sealed.Load() }) {
+		if s.dropped && !slices.ContainsFunc(s.pieces(nil), func(p piece) bool { return !p.epoch.sealed.Load() }) {
 			dropped[s.id] = true
 			if !t.punched[s.id] {
 				fresh[s.id] = true

@@ -20,12 +20,42 @@ const (
 	large  = 16 << 20
 )
 
-// buffers keeps byte slices by size.
-type buffers struct{ small, middle, large sync.Pool }
+// mostLarge is how many large buffers are kept.
+const mostLarge = 4
+
+// buffers keeps byte slices by size. A pool that the collector empties would
+// make the large ones anew again and again, and each is a quarter of a small
+// heap: those are kept for good, and few of them.
+type buffers struct {
+	small, middle sync.Pool
+
+	mu    sync.Mutex
+	large [][]byte
+}
+
+func (b *buffers) getLarge() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.large)
+	if n == 0 {
+		return make([]byte, 0, large)
+	}
+	p := b.large[n-1]
+	b.large[n-1] = nil
+	b.large = b.large[:n-1]
+	return p
+}
+
+func (b *buffers) putLarge(p []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.large) < mostLarge {
+		b.large = append(b.large, p[:0])
+	}
+}
 
 // get returns an empty slice with room for n bytes.
 func (b *buffers) get(n int) []byte {
-	size, pool := middle, &b.middle
 	switch {
 	case n <= small:
 		if p, ok := b.small.Get().(*[]byte); ok && cap(*p) >= n {
@@ -35,19 +65,19 @@ func (b *buffers) get(n int) []byte {
 	case n > large:
 		return make([]byte, 0, n)
 	case n > middle:
-		size, pool = large, &b.large
+		return b.getLarge()
 	}
-	if p, ok := pool.Get().(*[]byte); ok {
+	if p, ok := b.middle.Get().(*[]byte); ok {
 		return (*p)[:0]
 	}
-	return make([]byte, 0, size)
+	return make([]byte, 0, middle)
 }
 
 // put takes a slice back, of any size; those of odd size go to the collector.
 func (b *buffers) put(p []byte) {
 	switch c := cap(p); {
 	case c >= large && c < 2*large:
-		b.large.Put(&p)
+		b.putLarge(p)
 	case c >= middle && c < large:
 		b.middle.Put(&p)
 	case c <= small:

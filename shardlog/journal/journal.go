@@ -29,7 +29,7 @@ type Config struct {
 	Dir     string           // the log's folder; made if it is missing
 	Machine shardlog.Machine // takes the commands of Propose; nil: they are stored and answer nil
 
-	SegmentBytes int64         // size of a journal file; 0: 64 MiB. The newest records are in memory, 4 times that
+	SegmentBytes int64         // size of a journal file; 0: 64 MiB. The newest records are in memory, 3 times that
 	SealAfter    time.Duration // records rest this long in the journal at most; 0: 10 min
 	MinFree      float64       // the part of the disk below which appends answer ErrFull; 0: 0.05, negative: none
 	Logger       *slog.Logger  // nil: none
@@ -124,7 +124,7 @@ func Open(ctx context.Context, cfg Config) (*Journal, error) {
 	j.store = newStore(j.fs, j.dir+"/segments")
 	j.pool = newPool(j.fs, j.dir+"/journal", size)
 	j.commit.j, j.sealer.j, j.tidier.j = j, j, j
-	j.sealer.most = 4 * size
+	j.sealer.most = 3 * size
 	j.sealer.kick, j.tidier.kick = make(chan struct{}, 1), make(chan struct{}, 1)
 
 	for _, dir := range []string{j.dir, j.pool.dir, j.store.dir} {

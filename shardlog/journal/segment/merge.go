@@ -33,7 +33,7 @@ func Merge(ctx context.Context, fs vfs.FS, name string, o Options, in []*Segment
 		if i > 0 && s.meta.First <= in[i-1].meta.Last {
 			return Meta{}, fmt.Errorf("merge into %s: segment %s is not after %s", name, s.path, in[i-1].path)
 		}
-		c, err := newScan(s)
+		c, err := newScan(s, min(scanSize, scanAll/int64(max(1, len(in)))))
 		if err != nil {
 			return Meta{}, fmt.Errorf("merge into %s: %w", name, err)
 		}

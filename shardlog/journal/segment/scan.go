@@ -3,18 +3,23 @@ package segment
 import "fmt"
 
 // scan reads a segment's blocks front to back with large reads, past the
-// cache: for merging and checking. Its memory is one read of 1 MiB, or of a
-// block where that is more, and one decompressed block. It holds the segment
-// open; the caller releases.
+// cache: for merging and checking. Its memory is one read of the given size,
+// or of a block where that is more, and one decompressed block. It holds the
+// segment open; the caller releases.
 type scan struct {
-	s   *Segment
-	buf []byte // what the file holds from off on
-	off int64
-	raw []byte
+	s    *Segment
+	size int64
+	buf  []byte // what the file holds from off on
+	off  int64
+	raw  []byte
 }
 
-// scanSize is how much a scan reads at once.
-const scanSize = 1 << 20
+// scanSize is how much a scan by itself reads at once, and scanAll how much
+// the scans of one merge do together.
+const (
+	scanSize = 1 << 20
+	scanAll  = 8 << 20
+)
 
 // stored returns the bytes of block i as they are in the file, valid until the
 // next call. Blocks must be asked for in ascending order; some may be left out.
@@ -24,7 +29,7 @@ func (c *scan) stored(i int) ([]byte, error) {
 	if at < 0 || at+int64(b.stored) > int64(len(c.buf)) {
 		// As many whole blocks as fit, so that no byte is read twice.
 		n := int64(b.stored)
-		for j := i + 1; j < len(c.s.blocks) && n+int64(c.s.blocks[j].stored) <= scanSize; j++ {
+		for j := i + 1; j < len(c.s.blocks) && n+int64(c.s.blocks[j].stored) <= c.size; j++ {
 			n += int64(c.s.blocks[j].stored)
 		}
 		buf, err := readAt(c.s.file, c.s.path, c.buf, int(n), b.off)
@@ -54,9 +59,9 @@ func (c *scan) block(i int) ([]byte, error) {
 	return raw, nil
 }
 
-func newScan(s *Segment) (*scan, error) {
+func newScan(s *Segment, size int64) (*scan, error) {
 	if err := s.acquire(); err != nil {
 		return nil, fmt.Errorf("scan: %w", err)
 	}
-	return &scan{s: s}, nil
+	return &scan{s: s, size: size}, nil
 }

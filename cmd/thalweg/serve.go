@@ -52,6 +52,7 @@ the file.`,
 		if err != nil {
 			return err
 		}
+		go pace(cmd.Context())
 		return house.Run(cmd.Context())
 	}
 	return cmd

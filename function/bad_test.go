@@ -309,6 +309,40 @@ func TestCallerGoes(t *testing.T) {
 	}
 }
 
+// A server that stops kills what runs. That is no failure of the function's:
+// whoever waits is told so, and an event runs again.
+func TestStopping(t *testing.T) {
+	files := vfs.NewMem(0)
+	h := run(t, files, nil)
+	g := newGuest(t)
+	h.create(t, "f", "waits", func(v *Version) { v.Timeout = 900 })
+	in := Invocation{Account: account, Region: region, Function: "f", Payload: []byte(g.address)}
+	if _, err := h.Enqueue(t.Context(), in, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	g.arrives(t)
+	told := make(chan error)
+	go func() {
+		_, err := h.Invoke(context.Background(), in)
+		told <- err
+	}()
+	g.arrives(t)
+	h.cancel()
+	if err := <-told; !fault.Is(err, fault.Unavailable) {
+		t.Errorf("told %v", err)
+	}
+	h.end()
+	if _, err := h.Invoke(t.Context(), in); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("afterwards %v", err)
+	}
+	events := h.events()
+	if len(events) != 1 || events[0].attempts != 0 {
+		t.Errorf("events: %+v", events)
+	}
+	h = run(t, files, nil)
+	g.arrives(t)()
+}
+
 // Archives that would do harm are refused before anything is written.
 func TestBadArchives(t *testing.T) {
 	h := run(t, vfs.NewMem(0), nil)

@@ -206,8 +206,9 @@ func bootstrap(t testing.TB) []byte {
 // house is functions that run.
 type house struct {
 	*Functions
-	log *journal.Journal
-	end func()
+	log    *journal.Journal
+	cancel func() // lets Run end
+	end    func() // and waits for that
 }
 
 // run opens functions over the files of fs and runs them until the test ends,
@@ -223,7 +224,7 @@ func run(t testing.TB, fs vfs.FS, change func(*Config)) *house {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
-	h := &house{Functions: f, log: log}
+	h := &house{Functions: f, log: log, cancel: cancel}
 	ended := false
 	h.end = func() {
 		if ended {

@@ -245,7 +245,11 @@ func (i *instance) reap() {
 	i.current = nil
 	i.watch.Stop()
 	i.mu.Unlock()
-	if c != nil {
+	switch {
+	case c == nil:
+	case p == nil && i.f.running.Err() != nil:
+		c.fail(errStopping()) // it was killed, and has not failed
+	default:
 		if p == nil {
 			p = &problem{Type: "Runtime.ExitError", Message: fmt.Sprintf("RequestId: %s Error: Runtime exited with error: %s", c.id, status), status: "error"}
 			if status == "exit status 0" {

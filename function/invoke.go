@@ -48,6 +48,10 @@ func (f *Functions) Invoke(ctx context.Context, in Invocation) (Outcome, error) 
 	return f.invoke(ctx, ref, &in)
 }
 
+func errStopping() error {
+	return fault.New(fault.Unavailable, "The server is stopping: functions are not invoked any more.")
+}
+
 func tooLarge(limit int) error {
 	return fault.Coded(fault.TooLarge, "RequestTooLargeException", "Request must be smaller than %d bytes for the InvokeFunction operation", limit)
 }
@@ -70,7 +74,7 @@ func (f *Functions) invoke(ctx context.Context, ref Ref, in *Invocation) (Outcom
 		return Outcome{}, ctx.Err()
 	}
 	if f.running.Err() != nil {
-		return Outcome{}, fault.New(fault.Unavailable, "The server is stopping: functions are not invoked any more.")
+		return Outcome{}, errStopping()
 	}
 	c := &call{
 		spec: spec{ref.Name, v}, id: in.RequestID, arn: ref.ARN(), trace: newTrace(time.Now()), tail: in.Tail,

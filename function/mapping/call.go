@@ -53,17 +53,22 @@ func (w *worker) recall(ctx context.Context, wanted []shard.Record, held []flow.
 	return found.records, nil
 }
 
-// event writes the event of a batch.
-func (w *worker) event(b shard.Batch, records []flow.Record, o *orders) []byte {
-	source := w.source(o)
-	size := source.Around()
+// eventSize is what the event of a batch has at most.
+func (w *worker) eventSize(b shard.Batch, o *orders) int {
+	size := w.source(o).Around()
 	for _, r := range b.Records {
 		size += r.Size + 1
 	}
 	if b.Window != nil {
 		size += len(b.Window.State)
 	}
-	out := event.Begin(make([]byte, 0, size))
+	return size
+}
+
+// event writes the event of a batch.
+func (w *worker) event(b shard.Batch, records []flow.Record, o *orders) []byte {
+	source := w.source(o)
+	out := event.Begin(make([]byte, 0, w.eventSize(b, o)))
 	for i, r := range records {
 		if i > 0 {
 			out = append(out, ',')
@@ -78,10 +83,16 @@ func (w *worker) event(b shard.Batch, records []flow.Record, o *orders) []byte {
 // to the machine.
 func (w *worker) invoke(ctx context.Context, b shard.Batch, held []flow.Record, o *orders) func() {
 	counts := w.r.counts
+	refused := func() { w.m.Result(time.Now(), b.ID, shard.Result{Refused: true}) }
+	give, err := w.r.events.take(ctx, w.eventSize(b, o))
+	if err != nil {
+		return refused // all is ending
+	}
+	defer give()
 	records, err := w.recall(ctx, b.Records, held)
 	if errors.Is(err, errLost) {
 		return func() {
-			w.m.Result(time.Now(), b.ID, shard.Result{Refused: true})
+			refused()
 			w.passLost(ctx, b)
 		}
 	}
@@ -96,7 +107,7 @@ func (w *worker) invoke(ctx context.Context, b shard.Batch, held []flow.Record, 
 	}
 	if err != nil {
 		w.refused(ctx, err)
-		return func() { w.m.Result(time.Now(), b.ID, shard.Result{Refused: true}) }
+		return refused
 	}
 	counts.Invocations.Add(1)
 	r := shard.Result{Verdict: event.Verdict{Failed: true, Cut: -1}}

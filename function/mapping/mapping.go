@@ -163,6 +163,7 @@ type Mappings struct {
 	env     Env
 	logger  *slog.Logger
 	wake    chan struct{} // there may be something to do for Run
+	budget  budget
 
 	mu      sync.Mutex
 	running map[string]*runner // by UUID

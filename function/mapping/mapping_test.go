@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,6 +210,67 @@ func TestStreamGone(t *testing.T) {
 		w.put(0, "b")
 		pass(5 * time.Second)
 		w.want("a", "b")
+	})
+}
+
+// A mapping of a consumer reads for as long as the consumer is registered, and
+// its events name the consumer. (Lambda Developer Guide: "eventSourceARN")
+func TestConsumer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		m, err := w.m.Create(context.Background(), owner(), arnOfConsumer, settings(), fromStart(), nil, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.put(0, "a")
+		pass(time.Second)
+		w.want("a")
+		w.mu.Lock()
+		w.leaves = true
+		if arn := w.events[0].Records[0].Source; arn != arnOfConsumer {
+			t.Errorf("the event is of %s", arn)
+		}
+		w.mu.Unlock()
+		pass(10 * time.Second)
+		w.put(0, "b")
+		pass(10 * time.Second)
+		w.want("a")
+		if x, err := w.m.Get(owner(), m.UUID); err != nil || x.LastResult != "PROBLEM: Stream not found" {
+			t.Errorf("without its consumer the mapping is %+v, %v", x, err)
+		}
+	})
+}
+
+// Events under way take no more memory than they may, and all come through.
+func TestEventsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 14)
+		var under, most atomic.Int64
+		w.on(func(_ context.Context, e lambdaEvent) (any, error) {
+			n := int64(0)
+			for _, r := range e.Records {
+				n += int64(len(r.Kinesis.Data))
+			}
+			now := under.Add(n)
+			for {
+				old := most.Load()
+				if now <= old || most.CompareAndSwap(old, now) {
+					break
+				}
+			}
+			time.Sleep(time.Second)
+			under.Add(-n)
+			return nil, nil
+		})
+		big := strings.Repeat("x", 4<<20)
+		for i := range 14 {
+			w.put(i, big)
+		}
+		w.create(settings(), fromStart())
+		pass(time.Minute)
+		if n := len(w.seen()); n != 14 || most.Load() > 48<<20 { // of data, which takes four thirds of it in an event
+			t.Errorf("%d records came through, with up to %d bytes at a time", n, most.Load())
+		}
 	})
 }
 

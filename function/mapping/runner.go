@@ -21,6 +21,7 @@ type runner struct {
 	uuid   string
 	owner  Owner
 	source string
+	events room
 
 	now  atomic.Pointer[orders]
 	kick chan struct{}
@@ -39,7 +40,7 @@ type orders struct {
 
 func newRunner(m *Mappings, x *Mapping) *runner {
 	r := &runner{
-		m: m, counts: m.countsOf(x.UUID), uuid: x.UUID, owner: x.Owner, source: x.Source,
+		m: m, counts: m.countsOf(x.UUID), uuid: x.UUID, owner: x.Owner, source: x.Source, events: room{size: eventBytes},
 		kick: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	r.update(x)
@@ -143,6 +144,12 @@ func (r *runner) follow(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
+			case <-time.After(lookEvery): // is the consumer still registered, and the stream the same?
+				now, err := r.m.env.Stream(ctx, r.source)
+				if err != nil {
+					return err
+				}
+				done = now.ID != s.ID
 			case <-r.kick:
 				for _, w := range workers {
 					w.nudge()

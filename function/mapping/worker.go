@@ -46,7 +46,7 @@ func newWorker(r *runner, s *Stream, sh *Shard, from shard.State) *worker {
 	return &worker{
 		r: r, stream: s, shard: sh, key: shardKey(r.uuid, s.ID, sh.Index), orders: o,
 		m: shard.New(o.config, from), saved: from, known: true,
-		events: make(chan func()), kick: make(chan struct{}, 1),
+		events: make(chan func()), kick: make(chan struct{}, 1), held: hold{budget: &r.m.budget},
 	}
 }
 
@@ -65,6 +65,7 @@ const quiet = 2 * time.Second
 // ctx ends.
 func (w *worker) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
+	defer w.held.drop()
 	defer w.wg.Wait()
 	defer cancel()
 	timer := time.NewTimer(0)
@@ -279,29 +280,36 @@ func (w *worker) source(o *orders) *event.Source {
 
 // hold is the data of records that are not dealt with, by position. It may be
 // dropped at any time.
-type hold struct{ chunks []chunk }
+type hold struct {
+	budget *budget
+	chunks []chunk
+}
 
 // chunk is the data of the records of one read, copied out of the log.
 type chunk struct {
 	records []flow.Record
 	memory  []byte
+	bytes   int
 }
 
 func (c *chunk) add(r flow.Record) {
 	if cap(c.memory)-len(c.memory) < len(r.Data) {
-		c.memory = make([]byte, 0, max(64<<10, len(r.Data), min(1<<20, 2*cap(c.memory))))
+		c.memory = make([]byte, 0, max(4<<10, len(r.Data), min(1<<20, 2*cap(c.memory))))
 	}
 	at := len(c.memory)
 	c.memory = append(c.memory, r.Data...)
 	r.Data, r.Key = c.memory[at:len(c.memory):len(c.memory)], strings.Clone(r.Key)
 	c.records = append(c.records, r)
+	c.bytes += len(r.Data) + len(r.Key)
 }
 
 func (h *hold) add(c chunk) {
-	if len(c.records) > 0 {
-		c.memory = nil // what records point to stays
-		h.chunks = append(h.chunks, c)
+	if len(c.records) == 0 || h.budget.full() {
+		return
 	}
+	h.budget.held.Add(int64(c.bytes))
+	c.memory = nil // what records point to stays
+	h.chunks = append(h.chunks, c)
 }
 
 // forget lets go of what is before a position.
@@ -310,13 +318,19 @@ func (h *hold) forget(before flow.Pos) {
 	for n < len(h.chunks) && h.chunks[n].records[len(h.chunks[n].records)-1].Pos < before {
 		n++
 	}
-	if n > 0 {
-		clear(h.chunks[:n])
-		h.chunks = h.chunks[n:]
-	}
+	h.free(n)
 }
 
-func (h *hold) drop() { h.chunks = nil }
+// free lets go of the first n chunks.
+func (h *hold) free(n int) {
+	for i := range h.chunks[:n] {
+		h.budget.held.Add(-int64(h.chunks[i].bytes))
+		h.chunks[i] = chunk{}
+	}
+	h.chunks = h.chunks[n:]
+}
+
+func (h *hold) drop() { h.free(len(h.chunks)) }
 
 // of returns the records of a batch, or fewer where their data was dropped.
 func (h *hold) of(wanted []shard.Record) (found []flow.Record) {

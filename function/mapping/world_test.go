@@ -20,6 +20,7 @@ import (
 
 const (
 	arnOfStream   = "arn:aws:kinesis:us-east-1:123456789012:stream/s"
+	arnOfConsumer = arnOfStream + "/consumer/c:1"
 	arnOfFunction = "arn:aws:lambda:us-east-1:123456789012:function:f"
 )
 
@@ -62,6 +63,7 @@ type world struct {
 	handle  func(ctx context.Context, e lambdaEvent) (any, error)
 	send    func(d mapping.Delivery) error
 	events  []lambdaEvent
+	leaves  bool // the consumer is no longer registered
 }
 
 type memShard struct {
@@ -81,6 +83,7 @@ type lambdaEvent struct {
 			Data           []byte `json:"data"`
 		} `json:"kinesis"`
 		EventID string `json:"eventID"`
+		Source  string `json:"eventSourceARN"`
 	}
 	Window *struct {
 		Start time.Time `json:"start"`
@@ -170,10 +173,10 @@ func (w *world) env() mapping.Env {
 		Stream: func(_ context.Context, arn string) (*mapping.Stream, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			if arn != arnOfStream || w.id == "" {
+			if arn != arnOfStream && (arn != arnOfConsumer || w.leaves) || w.id == "" {
 				return nil, gone()
 			}
-			s := &mapping.Stream{ARN: arn, ID: w.id}
+			s := &mapping.Stream{ARN: arnOfStream, ID: w.id}
 			for i, sh := range w.shards {
 				s.Shards = append(s.Shards, mapping.Shard{
 					Index: uint32(i), ID: sh.id, Parents: sh.parents,

@@ -18,7 +18,7 @@ pids+=($!)
   --s3-endpoint "$elsewhere" --sqs-endpoint "$elsewhere" --sns-endpoint "$elsewhere" >"$work/ready" 2>"$work/log" &
 pids+=($!)
 for _ in $(seq 300); do
-  grep -q ready "$work/ready" && "$bin/python" -c "import urllib.request; urllib.request.urlopen('$elsewhere/moto-api/')" 2>/dev/null && break
+  grep -qs ready "$work/ready" && "$bin/python" -c "import urllib.request; urllib.request.urlopen('$elsewhere/moto-api/')" 2>/dev/null && break
   sleep 0.1
 done
 AWS_ENDPOINT_URL=$(grep -o 'http://[0-9.:]*' "$work/ready")

@@ -125,6 +125,11 @@ go_client() { (cd "go/$1" && go test -count=1 -parallel 16 .); }
 functions() {
   mkdir -p "$work/functions" && cp functions/*.py functions/*.mjs functions/*.cjs "$work/functions/"
   (cd go && CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags=-s -o "$work/functions/bootstrap" ./function)
+  mkdir -p "$cache/function" "$work/java" && cp functions/java/pom.xml "$cache/function/"
+  (cd "$cache/function" && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib)
+  cp -r "$cache/function/lib" "$work/java/"
+  javac -cp "$work/java/lib/*" -d "$work/java" functions/java/Hello.java
+  (cd "$work/java" && python3 -m zipfile -c "$work/functions/java.zip" Hello.class lib)
   (cd go && CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags=-s -o "$work/functions/mapped" ./mapped)
 }
 
@@ -145,8 +150,8 @@ export AWS_CA_BUNDLE=$CA_FILE
 client "Go v2, JSON, plain and TLS" go_tests TestGoSDK
 client "tables: boto3, client and resource" env AWS_ENDPOINT_URL="$THALWEG_HTTP" "$cache/venv/bin/python" boto3/tables.py
 client "tables: Go v2" go_tests TestGoTables
-client "functions: build with aws-lambda-go 1.55.1" functions
-client "functions: boto3; Go, Python, Node" env AWS_ENDPOINT_URL="$THALWEG_HTTP" "$cache/venv/bin/python" boto3/functions.py "$work/functions"
+client "functions: build with aws-lambda-go, Java" functions
+client "functions: boto3; Go, Python, Node, Java" env AWS_ENDPOINT_URL="$THALWEG_HTTP" "$cache/venv/bin/python" boto3/functions.py "$work/functions"
 client "functions: AWS CLI; Go, Python, Node" env AWS_ENDPOINT_URL="$THALWEG_HTTP" PATH="$cache/venv/bin:$PATH" bash functions/cli.sh "$work/functions"
 client "mappings: boto3, aws-lambda-go, moto 5.2.5" bash boto3/mappings.sh "$work/thalweg" "$cache/venv/bin" "$work/functions" "$work"
 client "fan-out: Go v2, plain and TLS" go_tests TestGoFanOut

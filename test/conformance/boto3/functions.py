@@ -218,10 +218,18 @@ for handler, want in [
     assert want in (got, isinstance(got, dict) and got["errorType"], isinstance(got, dict) and got["errorMessage"]), (handler, got)
 refusals(py)
 
+# Java, with the runtime client that it brings along.
+with open(f"{folder}/java.zip", "rb") as f:
+    java = create("java", "java21", "Hello::handle", f.read())
+out, got = invoke(java, {"x": 1}, LogType="Tail")
+assert got["event"] == {"x": 1} and got["requestId"] == out["ResponseMetadata"]["RequestId"], got
+assert "hello from Java" in base64.b64decode(out["LogResult"]).decode(), out
+assert invoke(java, {"Fail": 1})[1]["errorType"] == "java.lang.IllegalStateException"
+
 names = [f["FunctionName"] for page in aws.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 1}) for f in page["Functions"]]
 assert python in names and node in names, names
 usage = aws.get_account_settings()
 assert usage["AccountUsage"]["FunctionCount"] == len(names) and usage["AccountLimit"]["ConcurrentExecutions"] > 0, usage
-for name in (python, node):
+for name in (python, node, java):
     aws.delete_function(FunctionName=name)
 print(f"boto3 {boto3.__version__} functions: ok")

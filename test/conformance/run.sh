@@ -133,7 +133,7 @@ functions() {
   (cd go && CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags=-s -o "$work/functions/mapped" ./mapped)
 }
 
-client "install boto3 1.44.5, awscli 1.46.2, moto 5.2.5" python
+client "install boto3 1.44.5, awscli 1.46.2, moto 5.2.5, Powertools 3.37.0" python
 client "install @aws-sdk/client-kinesis 3.1143.0" js
 client "install software.amazon.awssdk:kinesis 2.40.3" java_classes
 client "install KPL 1.1.1 and 0.15.12" kpl_classes
@@ -153,7 +153,7 @@ client "tables: Go v2" go_tests TestGoTables
 client "functions: build with aws-lambda-go, Java" functions
 client "functions: boto3; Go, Python, Node, Java" env AWS_ENDPOINT_URL="$THALWEG_HTTP" "$cache/venv/bin/python" boto3/functions.py "$work/functions"
 client "functions: AWS CLI; Go, Python, Node" env AWS_ENDPOINT_URL="$THALWEG_HTTP" PATH="$cache/venv/bin:$PATH" bash functions/cli.sh "$work/functions"
-client "mappings: boto3, aws-lambda-go, moto 5.2.5" bash boto3/mappings.sh "$work/thalweg" "$cache/venv/bin" "$work/functions" "$work"
+client "mappings: aws-lambda-go, Powertools, moto" bash boto3/mappings.sh "$work/thalweg" "$cache/venv/bin" "$work/functions" "$work"
 client "fan-out: Go v2, plain and TLS" go_tests TestGoFanOut
 client "Go v2, STS and CloudWatch" go_tests TestAround
 client "bare wire: 2 encodings x 4 transports" go_tests TestWire

@@ -20,7 +20,7 @@ import (
 //
 //	config KEY=VALUE…   a new machine: batch, window, parallel, bisect, retries, age, items, tumbling, bytes
 //	configure …         changes the same machine
-//	restart             a new machine that goes on from the state of this one
+//	restart KEY=VALUE…  a new machine that goes on from the state of this one, changed if there are settings
 //	at TIME             moves the time
 //	put REC…            records: KEY with @TIME (of arrival), #SIZE, ! (no filter wants it); positions are 1, 2, …
 //	until TIME          no record before this time is missing
@@ -159,6 +159,11 @@ func (p *play) do(words []string) (lines []string, err error) {
 		}
 	case "restart":
 		s := p.m.State()
+		if len(words) > 1 {
+			if p.cfg, err = parseConfig(words[1:]); err != nil {
+				return nil, err
+			}
+		}
 		p.m, p.next = shard.New(p.cfg, s), s.Next
 	case "at":
 		p.now, err = since(arg(1))

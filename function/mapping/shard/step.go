@@ -41,7 +41,9 @@ func (m *Machine) lane(now int64, l *lane) (wake int64) {
 		l.pieces = l.pieces[:last]
 		return m.attempt(now, l)
 	case len(l.queue) == 0:
-		if w := m.state.Window; w != nil && (m.ended || m.until >= m.endOf(w.Start)) {
+		// A window belongs to the first lane; there are others only where it is
+		// left from settings with windows.
+		if w := m.state.Window; w != nil && l == &m.lanes[0] && (m.ended || m.until >= m.endOf(w.Start)) {
 			m.closeWindow(now, l)
 		}
 		return 0

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# mappings.sh THALWEG BIN FUNCTIONS WORK: runs mappings.py against a server of
-# its own, whose on-failure destinations are at a moto server. BIN is a virtual
-# environment's, FUNCTIONS has the function, WORK is a scratch folder.
+# mappings.sh THALWEG BIN FUNCTIONS WORK: runs mappings.py and powertools.py
+# against a server of its own, whose on-failure destinations are at a moto server,
+# and whose functions have the Python and the packages of BIN, a virtual
+# environment's. FUNCTIONS has the functions, WORK is a scratch folder.
 set -euo pipefail
 thalweg=$1 bin=$2 functions=$3 work=$4/mappings
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$work"
+export PATH=$bin:$PATH
 pids=()
 finish() { for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; wait "$p" 2>/dev/null || true; done; }
 trap finish EXIT
@@ -23,4 +25,5 @@ for _ in $(seq 300); do
 done
 AWS_ENDPOINT_URL=$(grep -o 'http://[0-9.:]*' "$work/ready")
 export AWS_ENDPOINT_URL
-"$bin/python" "$here/mappings.py" "$functions" "$elsewhere" "$work" || { tail -n 20 "$work/log" >&2; exit 1; }
+"$bin/python" "$here/mappings.py" "$functions" "$elsewhere" "$work" && "$bin/python" "$here/powertools.py" "$functions/orders.py" "$work" ||
+  { tail -n 20 "$work/log" >&2; exit 1; }

@@ -181,17 +181,17 @@ func TestStubborn(t *testing.T) {
 	h.end()
 }
 
-// only is the one instance that there is.
+// only is the one instance that there is, besides those that are ending.
 func (h *house) only(t *testing.T) *instance {
 	t.Helper()
 	h.pmu.Lock()
 	defer h.pmu.Unlock()
-	for _, i := range h.instances {
-		if len(h.instances) == 1 {
-			return i
+	for id := range h.pool.slots {
+		if len(h.pool.slots) == 1 {
+			return h.instances[id]
 		}
 	}
-	t.Fatalf("there are %d instances", len(h.instances))
+	t.Fatalf("there are %d instances", len(h.pool.slots))
 	return nil
 }
 
@@ -341,6 +341,36 @@ func TestStopping(t *testing.T) {
 	}
 	h = run(t, files, nil)
 	g.arrives(t)()
+}
+
+// Calls that come while the server stops end all the same, and leave no
+// process.
+func TestStoppingUnderLoad(t *testing.T) {
+	h := run(t, vfs.NewMem(0), func(c *Config) { c.Processes = 3 })
+	h.create(t, "f", "echo", nil)
+	h.call(t, "f", `1`)
+	var callers sync.WaitGroup
+	for range 16 {
+		callers.Go(func() {
+			for {
+				_, err := h.Invoke(context.Background(), Invocation{Account: account, Region: region, Function: "f"})
+				if err != nil {
+					if !fault.Is(err, fault.Unavailable) {
+						t.Errorf("told %v", err)
+					}
+					return
+				}
+			}
+		})
+	}
+	h.call(t, "f", `2`)
+	h.end()
+	callers.Wait()
+	h.pmu.Lock()
+	defer h.pmu.Unlock()
+	if len(h.instances) > 0 || len(h.wants) > 0 {
+		t.Errorf("%d instances and %d calls are left", len(h.instances), len(h.wants))
+	}
 }
 
 // Archives that would do harm are refused before anything is written.

@@ -81,6 +81,7 @@ type Functions struct {
 	instances map[int]*instance // by slot
 	wants     map[int]*call
 	lastWant  int
+	closing   bool // Run is about to return
 }
 
 // New joins the functions to the catalog. It starts nothing.
@@ -162,6 +163,9 @@ func (f *Functions) Run(ctx context.Context) error {
 		}
 	}
 	f.stop()
+	f.pmu.Lock()
+	f.closing = true // what is started from now on fails at once
+	f.pmu.Unlock()
 	f.endAll()
 	f.ending.Wait()
 	f.endAll() // what was being started

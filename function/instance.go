@@ -76,6 +76,7 @@ type instance struct {
 	answered bool  // and it asks for no other yet
 	ready    bool  // it has asked for work once
 	ended    bool  // nothing is given to it any more
+	reaped   bool  // the process is gone
 	reason   *problem
 	began    time.Time     // of the call
 	took     time.Duration // of its start, until told in a report
@@ -99,6 +100,11 @@ const initLimit = 10 * time.Second
 
 // launch starts an instance for its first call.
 func (f *Functions) launch(slot int, c *call) {
+	if f.running.Err() != nil {
+		c.fail(errStopping())
+		f.slotGone(slot)
+		return
+	}
 	i, err := f.newInstance(slot, c)
 	if err == nil {
 		return
@@ -206,10 +212,9 @@ func (i *instance) late() {
 func (i *instance) kill() {
 	i.mu.Lock()
 	i.ended = true
+	reaped := i.reaped
 	i.mu.Unlock()
-	select {
-	case <-i.exited: // its group's number may be another's by now
-	default:
+	if !reaped { // its group's number may be another's afterwards
 		i.process.signal(true)
 	}
 }
@@ -223,7 +228,7 @@ func (i *instance) end() {
 	select {
 	case <-i.exited:
 	case <-time.After(patience):
-		i.process.signal(true)
+		i.kill()
 	}
 }
 
@@ -233,11 +238,13 @@ const patience = 500 * time.Millisecond
 // reap waits for the process and clears up behind it.
 func (i *instance) reap() {
 	status := i.process.wait()
+	i.mu.Lock()
+	i.ended, i.reaped = true, true
+	i.mu.Unlock()
 	i.process.signal(true) // whom it has left behind in its group
 	killMarked(i.mark)     // and elsewhere
 	i.process.drain(i.scribe.write)
 	i.mu.Lock()
-	i.ended = true
 	c, p := i.current, i.reason
 	if i.answered {
 		c = nil
@@ -262,8 +269,8 @@ func (i *instance) reap() {
 	i.process.stop()
 	_ = i.server.Close() // its listener is all that it has
 	i.leave()
-	close(i.exited)
 	i.f.slotGone(i.id)
+	close(i.exited)
 }
 
 // finish ends a call: with what the function has answered, or with a problem.

@@ -89,16 +89,33 @@ func (f *Functions) grant(grants []grant) {
 	f.pmu.Unlock()
 	for _, j := range jobs {
 		if j.ends != nil {
-			f.ending.Go(j.ends.end)
+			f.spawn(j.ends.end)
 		}
 		switch {
 		case j.start:
-			f.ending.Go(func() { f.launch(j.use, j.call) })
+			f.spawn(func() { f.launch(j.use, j.call) })
 		case j.on == nil || !j.on.assign(j.call):
 			// It ended by itself while it was idle: its slot goes with it.
 			f.place(j.call)
 		}
 	}
+}
+
+// spawn starts or ends an instance beside its caller, and Run waits for that,
+// as long as it runs.
+func (f *Functions) spawn(do func()) {
+	f.pmu.Lock()
+	counts := !f.closing
+	if counts {
+		f.ending.Add(1)
+	}
+	f.pmu.Unlock()
+	go func() {
+		do()
+		if counts {
+			f.ending.Done()
+		}
+	}()
 }
 
 // slotDone makes an instance that has nothing to do one for others.
@@ -107,7 +124,7 @@ func (f *Functions) slotDone(i *instance) {
 	end, grants := f.pool.done(time.Now(), i.id)
 	f.grant(grants)
 	if end {
-		f.ending.Go(i.end)
+		f.spawn(i.end)
 	}
 }
 
@@ -151,7 +168,7 @@ func (f *Functions) reap(stale func(slotKey) bool) {
 	}
 	f.grant(grants)
 	for _, i := range ends {
-		f.ending.Go(i.end)
+		f.spawn(i.end)
 	}
 }
 

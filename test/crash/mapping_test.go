@@ -27,8 +27,9 @@ const mappedKeys = 400
 
 // TestMappingAcrossKills takes records of four shards through a function in Go
 // with ParallelizationFactor 4, which fails one batch in 50, while the server
-// is killed in the middle: the function has each record at least once, and a
-// record of a key only after all earlier ones of that key.
+// is killed in the middle and the stream reshards before and after: the function
+// has each record at least once, and a record of a key only after all earlier
+// ones of that key.
 func TestMappingAcrossKills(t *testing.T) {
 	bin, data, out := build(t), t.TempDir(), filepath.Join(t.TempDir(), "out")
 	s := start(t, bin, data)
@@ -54,9 +55,14 @@ func TestMappingAcrossKills(t *testing.T) {
 	}
 	seen := &seen{file: out, last: map[string]int{}}
 	killed := false
+	reshards := []struct{ after, shards int }{{*mapped / 4, 6}, {*mapped / 4 * 3, 4}}
 	for seen.total < *mapped && !t.Failed() {
 		if !seen.read(t) {
 			<-time.After(10 * time.Millisecond) // the function's file is not watched
+		}
+		if len(reshards) > 0 && seen.total > reshards[0].after {
+			s.must(t, "UpdateShardCount", obj{"StreamName": "mapped", "TargetShardCount": reshards[0].shards, "ScalingType": "UNIFORM_SCALING"}, nil)
+			reshards = reshards[1:]
 		}
 		if !killed && seen.total > *mapped/2 {
 			killed = true
@@ -71,8 +77,8 @@ func TestMappingAcrossKills(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if !killed {
-		t.Error("the server was not killed")
+	if !killed || len(reshards) > 0 {
+		t.Error("the server was not killed, or the stream not resharded")
 	}
 	var figures struct{ State, LastProcessingResult string }
 	s.lambda(t, "GET", "/2015-03-31/event-source-mappings/"+m.UUID, nil, &figures)

@@ -261,10 +261,11 @@ func (t *Tables) decide(o *Op) (c change) {
 	}
 	c.old, _ = c.table.items.Get(c.key)
 	var old attr.Map
-	looks := o.looksAt()
+	var looks []string
 	part := len(c.old) <= maxSpliced && len(def.Indexes) == 0
 	if c.old != "" && (o.Condition != nil || o.Kind == Update) {
 		if part {
+			looks = o.looksAt()
 			old, c.err = attr.Pick(c.old, looks)
 		} else {
 			old, c.err = attr.Decode(c.old)
@@ -287,9 +288,11 @@ func (t *Tables) decide(o *Op) (c change) {
 	case Put:
 		c.item, c.err = o.encoded, c.table.checkIndexes(o.encoded)
 	case Update:
-		if c.old != "" && part {
+		switch {
+		case c.old == "" && o.Update != nil && o.Update.OnlyRemoves():
+		case c.old != "" && part:
 			c.item, c.err = t.splice(o, c.old, looks, old)
-		} else {
+		default:
 			c.item, c.err = t.update(c.table, o, old)
 		}
 	case Check:
@@ -317,7 +320,7 @@ func (x *table) checkIndexes(encoded string) error {
 const maxSpliced = attr.MaxItem / 16
 
 // looksAt are the attributes that decide what becomes of an operation and that
-// an update writes, each at least once.
+// an update writes, in order.
 func (o *Op) looksAt() []string {
 	switch {
 	case o.Condition == nil && o.Update == nil:
@@ -327,7 +330,9 @@ func (o *Op) looksAt() []string {
 	case o.Update == nil:
 		return o.Condition.Names()
 	}
-	return slices.Concat(o.Update.Names(), o.Condition.Names())
+	names := slices.Concat(o.Update.Names(), o.Condition.Names())
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // splice is update for an item that is there, of which old is the part that the

@@ -151,6 +151,9 @@ func (k Key) checkSize(v attr.Value, hash bool) error {
 
 // checkItem wants the key attributes to be there with their types.
 func (d *Definition) checkItem(item attr.Map) error {
+	if _, ok := item[""]; ok {
+		return invalid("One or more parameter values were invalid: Empty attribute name")
+	}
 	for _, k := range d.Keys.List() {
 		v := item[k.Name]
 		if v == nil {

@@ -70,6 +70,7 @@ type Query struct {
 	Segment    int // of Segments, from 0; scans only
 	Segments   int // 0: all of it
 	Filter     *expr.Condition
+	Older      bool             // Filter was given as QueryFilter, which its fault names
 	Project    *expr.Projection // nil: all, or what the index projects
 	All        bool             // all attributes were asked for by name
 	CountOnly  bool
@@ -161,9 +162,13 @@ func (r *reading) prepare() error {
 		return err
 	}
 	if r.Filter != nil && r.Keys != nil {
-		for _, name := range r.Filter.Names() {
-			if r.schema.has(name) {
-				return invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", name)
+		names, member := r.Filter.Names(), "Filter Expression"
+		if r.Older {
+			member = "QueryFilter"
+		}
+		for _, k := range r.schema.List() {
+			if _, ok := slices.BinarySearch(names, k.Name); ok {
+				return invalid("%s can only contain non-primary key attributes: Primary key attribute: %s", member, k.Name)
 			}
 		}
 	}

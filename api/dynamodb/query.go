@@ -27,6 +27,7 @@ func (a *api) query(ctx context.Context, c *gate.Call, in *queryRequest) (*readA
 		return nil, err
 	}
 	if in.FilterExpression == nil {
+		q.Older = true
 		if q.Filter, err = filter("QueryFilter", in.QueryFilter, in.ConditionalOperator); err != nil {
 			return nil, err
 		}

@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// Pick decodes the attributes of an encoded item that are wanted, and passes
-// over the others.
+// Pick decodes the attributes of an encoded item that are wanted, which are in
+// order, and passes over the others.
 func Pick(encoded string, wanted []string) (Map, error) {
 	r := Reader{Rest: encoded}
 	m := make(Map, len(wanted))
 	for range r.Count(2) {
 		name := r.Text()
-		if !slices.Contains(wanted, name) {
+		if _, ok := slices.BinarySearch(wanted, name); !ok {
 			r.skip(0)
 			continue
 		}
@@ -42,7 +42,7 @@ func Splice(dst []byte, encoded string, picked []string, next Map) []byte {
 	count := r.Count(2)
 	all := len(next)
 	for left := r; count > 0; count-- { // how many stay is to be written first
-		if !slices.Contains(picked, left.Text()) {
+		if _, ok := slices.BinarySearch(picked, left.Text()); !ok {
 			all++
 		}
 		left.skip(0)
@@ -52,7 +52,7 @@ func Splice(dst []byte, encoded string, picked []string, next Map) []byte {
 		from := r.Rest
 		name := r.Text()
 		r.skip(0)
-		if slices.Contains(picked, name) {
+		if _, ok := slices.BinarySearch(picked, name); ok {
 			continue
 		}
 		for len(names) > 0 && names[0] < name {

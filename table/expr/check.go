@@ -74,6 +74,18 @@ func misusedIn(n *node) error {
 	return nil
 }
 
+// nestedIn finds a list_append that is an argument of another: AWS bears none.
+func nestedIn(n *node) error {
+	if n.op == opAppend {
+		for _, a := range n.args {
+			if a.op == opAppend {
+				return failf(a.at, misused, a.name)
+			}
+		}
+	}
+	return nil
+}
+
 // condition compiles the tree of a condition in place.
 func (c *checker) condition(p *parser, root *node) error {
 	if p.parens {
@@ -139,7 +151,7 @@ func (c *checker) path(n *node) {
 			continue
 		}
 		full, ok := c.scope.names[s.Name]
-		if !ok || full == "" {
+		if !ok {
 			c.fail(n.at, "An expression attribute name used in the document path is not defined; attribute name: %s", s.Name)
 			return
 		}
@@ -377,6 +389,9 @@ func (c *checker) updateForm(clauses []clause) error {
 		return err
 	}
 	if err := each(unknownIn(true)); err != nil {
+		return err
+	}
+	if err := each(nestedIn); err != nil {
 		return err
 	}
 	var seen [actionDelete + 1]bool

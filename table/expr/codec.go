@@ -34,7 +34,7 @@ func (n *node) append(dst []byte, b bound) []byte {
 func readNode(r *attr.Reader, depth int) *node {
 	n := &node{op: op(r.Byte())}
 	switch {
-	case n.op == 0 || n.op >= opEnd || depth > 4*maxDepth:
+	case n.op == 0 || n.op >= opEnd || depth > maxNodes: // a chain of operators is as deep as it is long
 		r.Bad = true
 	case n.op == opPath:
 		n.path = readPath(r)
@@ -87,7 +87,7 @@ func readPath(r *attr.Reader) Path {
 			p[i].Index = int(r.Uvarint() & (1<<31 - 1))
 		}
 	}
-	if len(p) == 0 || p[0].Name == "" {
+	if len(p) == 0 {
 		r.Bad = true
 	}
 	return p

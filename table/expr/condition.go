@@ -66,7 +66,7 @@ func (n *node) match(item attr.Map, b bound) bool {
 	case opContains:
 		return contains(v, w)
 	case opNotContains:
-		return !contains(v, w)
+		return v != nil && !contains(v, w) // of an absent attribute AWS finds neither
 	}
 	order, ok := attr.Compare(v, w)
 	switch n.op {
@@ -159,17 +159,23 @@ func contains(v, w attr.Value) bool {
 	return false
 }
 
-// Names are the attributes that the condition looks at, each once.
+// Names are the attributes that the condition looks at, in order and each once.
 func (c *Condition) Names() []string {
 	if c.names != nil {
 		return c.names
 	}
-	return c.root.names([]string{})
+	return distinct(c.root.names([]string{}))
 }
 
-// names appends the attributes that a node looks at, unless they are there.
+// distinct sorts names and leaves each once.
+func distinct(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// names appends the attributes that a node looks at.
 func (n *node) names(names []string) []string {
-	if n.op == opPath && !slices.Contains(names, n.path[0].Name) {
+	if n.op == opPath {
 		names = append(names, n.path[0].Name)
 	}
 	for _, a := range n.args {

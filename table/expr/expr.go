@@ -99,6 +99,9 @@ func NewScope(names map[string]string, values map[string]attr.Value) (*Scope, er
 		if !placeholder(k, '#') {
 			return nil, failf(-1, "ExpressionAttributeNames contains invalid key: Syntax error; key: %q", k)
 		}
+		if names[k] == "" {
+			return nil, failf(-1, "ExpressionAttributeNames contains invalid value: Empty attribute name for key %s", k)
+		}
 	}
 	if values != nil && len(values) == 0 {
 		return nil, failf(-1, "ExpressionAttributeValues must not be empty")
@@ -145,12 +148,14 @@ func missing[V, U any](all map[string]V, used map[string]U) string {
 	return strings.Join(unused, ", ")
 }
 
-// Bounds on what is compiled. AWS: an expression has at most 4 KB and 300
-// operators; nesting is bounded so that none overflows a stack.
+// Bounds on what is compiled. AWS: an expression has at most 4 KB, 300 operators
+// and 100 operands of IN; nesting is bounded so that none overflows a stack.
 const (
-	MaxText  = 4 << 10
-	maxNodes = 2000
-	maxDepth = 100
+	MaxText      = 4 << 10
+	maxOperators = 300
+	maxIn        = 100
+	maxNodes     = 2000
+	maxDepth     = 600 // a pair of parentheses is two deep
 )
 
 // checkText refuses what no expression may be.

@@ -51,8 +51,14 @@ func olderOp(name string) (o op, values int, types []attr.Type) {
 	return 0, 0, nil
 }
 
+// errNoName is for an attribute whose name is empty, which no item of AWS's has.
+func errNoName() error { return failf(-1, invalid+"Empty attribute name") }
+
 // Check finds what is wrong with one condition.
 func (c *Older) Check() error {
+	if c.Name == "" {
+		return errNoName()
+	}
 	o, want, types := olderOp(c.Op)
 	if o == 0 {
 		return failf(-1, invalid+"Unsupported ComparisonOperator: %s", c.Op)
@@ -124,6 +130,9 @@ type OlderUpdate struct {
 func FromOlderUpdates(updates []OlderUpdate) (*Update, error) {
 	u := &Update{older: true}
 	for _, c := range updates {
+		if c.Name == "" {
+			return nil, errNoName()
+		}
 		s := step{action: actionSet, path: Path{{Name: c.Name}}}
 		if c.Value == nil {
 			if c.Action != "DELETE" {

@@ -62,6 +62,11 @@ func (n *node) boolean() bool {
 	return true
 }
 
+// operator reports whether AWS counts the node: functions it does not.
+func (o op) operator() bool {
+	return o >= opAnd && o <= opIn || o == opPlus || o == opMinus
+}
+
 // functions are those of conditions and of updates, by name.
 func functions(name string) (o op, operands int) {
 	switch name {
@@ -144,6 +149,8 @@ type parser struct {
 	depth  int
 	parens bool // something is written in two pairs of parentheses
 	sums   bool // plus and minus are operators: in updates
+
+	operators int
 }
 
 func newParser(text string) *parser { return &parser{text: text, tokens: scan(text)} }
@@ -201,8 +208,11 @@ func (p *parser) syntax() error {
 }
 
 func (p *parser) node(o op, at int, args ...*node) (*node, error) {
-	if p.nodes++; p.nodes > maxNodes {
-		return nil, failf(at, "The expression contains too many operators")
+	if o.operator() {
+		p.operators++
+	}
+	if p.nodes++; p.nodes > maxNodes || p.operators > maxOperators {
+		return nil, failf(at, "The expression contains too many operators; operator count: %d", maxOperators+1)
 	}
 	return &node{op: o, at: at, args: args}, nil
 }
@@ -339,8 +349,8 @@ func (p *parser) comparison() (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(list) == 0 {
-			return nil, p.syntax()
+		if len(list) > maxIn {
+			return nil, failf(t.at, "The IN operator is provided with too many operands; number of operands: %d", len(list))
 		}
 		return p.node(opIn, t.at, append([]*node{left}, list...)...)
 	}
@@ -441,7 +451,7 @@ func (p *parser) arguments() ([]*node, error) {
 	}
 	var list []*node
 	for {
-		n, err := p.sum()
+		n, err := p.primary()
 		if err != nil {
 			return nil, err
 		}
@@ -529,7 +539,7 @@ type clause struct {
 // update parses a whole update expression: its sections in any order.
 func (p *parser) update() (list []clause, err error) {
 	p.sums = true
-	for p.peek().kind != end {
+	for list == nil || p.peek().kind != end {
 		var a action
 		switch {
 		case p.isWord("SET"):
@@ -577,7 +587,7 @@ func (p *parser) update() (list []clause, err error) {
 	return list, nil
 }
 
-// sum parses an operand, or two with a plus or a minus between them.
+// sum parses an operand of an update, or two with a plus or a minus between them.
 func (p *parser) sum() (*node, error) {
 	left, err := p.primary()
 	if err != nil {
@@ -586,8 +596,6 @@ func (p *parser) sum() (*node, error) {
 	t := p.peek()
 	var o op
 	switch {
-	case !p.sums:
-		return left, nil
 	case p.is("+"):
 		o = opPlus
 	case p.is("-"):

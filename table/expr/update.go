@@ -1,8 +1,10 @@
 package expr
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/thalweg/thalweg/table/attr"
 )
@@ -45,7 +47,8 @@ func (u *Update) Paths() []Path {
 	return paths
 }
 
-// Names are the attributes that the update looks at or writes, each once.
+// Names are the attributes that the update looks at or writes, in order and each
+// once.
 func (u *Update) Names() []string {
 	if u.names != nil {
 		return u.names
@@ -53,14 +56,18 @@ func (u *Update) Names() []string {
 	names := []string{}
 	for i := range u.steps {
 		s := &u.steps[i]
-		if name := s.path[0].Name; !slices.Contains(names, name) {
-			names = append(names, name)
-		}
+		names = append(names, s.path[0].Name)
 		if s.value != nil {
 			names = s.value.names(names)
 		}
 	}
-	return names
+	return distinct(names)
+}
+
+// OnlyRemoves reports whether the update has nothing to give to an item that is
+// not there: AWS makes none then, and does not look at the paths.
+func (u *Update) OnlyRemoves() bool {
+	return !slices.ContainsFunc(u.steps, func(s step) bool { return s.action == actionSet || s.action == actionAdd })
 }
 
 // Writes returns the first attribute that the update writes to or within and
@@ -84,11 +91,15 @@ func errDocument() error {
 func errAbsent() error {
 	return failf(-1, "The provided expression refers to an attribute that does not exist in the item")
 }
+func errSize() error {
+	return failf(-1, "Item size to update has exceeded the maximum allowed size")
+}
 
 // Apply returns the item after the update; item stays as it is. All values are
 // those of the item before it. The errors are *Error.
 func (u *Update) Apply(item attr.Map) (attr.Map, error) {
 	values := make([]attr.Value, len(u.steps))
+	size := 0
 	for i, s := range u.steps {
 		if s.value == nil {
 			continue
@@ -100,11 +111,16 @@ func (u *Update) Apply(item attr.Map) (attr.Map, error) {
 		if v == nil {
 			return nil, errAbsent()
 		}
+		if s.action == actionSet { // all that is set will be in the item
+			if size += attr.Size(v); size > attr.MaxItem {
+				return nil, errSize()
+			}
+		}
 		values[i] = v
 	}
-	next := maps.Clone(item)
-	if next == nil {
-		next = attr.Map{}
+	next, err := u.copy(item)
+	if err != nil {
+		return nil, err
 	}
 	for _, i := range u.order() {
 		if _, err := u.steps[i].within(next, u.steps[i].path, values[i]); err != nil {
@@ -117,103 +133,133 @@ func (u *Update) Apply(item attr.Map) (attr.Map, error) {
 	return next, nil
 }
 
+// copy is the item for the steps to change in place: what they change something
+// within, which must be there, is copied, once, however many they are.
+func (u *Update) copy(item attr.Map) (attr.Map, error) {
+	next := maps.Clone(item)
+	if next == nil {
+		next = attr.Map{}
+	}
+	var copied map[string]bool
+	for i := range u.steps {
+		path := u.steps[i].path
+		if len(path) == 1 {
+			continue
+		}
+		if path[:len(path)-1].find(item) == nil {
+			return nil, errDocument()
+		}
+		if name := path[0].Name; !copied[name] {
+			if copied == nil {
+				copied = map[string]bool{}
+			}
+			copied[name], next[name] = true, deepCopy(next[name])
+		}
+	}
+	return next, nil
+}
+
+// deepCopy copies a map or a list with all maps and lists in it.
+func deepCopy(v attr.Value) attr.Value {
+	switch v := v.(type) {
+	case attr.Map:
+		m := make(attr.Map, len(v))
+		for name, x := range v {
+			m[name] = deepCopy(x)
+		}
+		return m
+	case attr.List:
+		l := make(attr.List, len(v))
+		for i, x := range v {
+			l[i] = deepCopy(x)
+		}
+		return l
+	}
+	return v
+}
+
 // order is the order in which steps are taken. The indexes of a request are
 // those of the item before it: so elements of lists are set from the front,
 // those beyond the end being appended in their order, and are removed last,
-// from the back.
+// from the back, each after what is removed within it and behind it.
 func (u *Update) order() []int {
 	order := make([]int, len(u.steps))
 	for i := range order {
 		order[i] = i
 	}
-	rank := func(i int) int {
-		s := &u.steps[i]
-		last := s.path[len(s.path)-1]
-		switch {
-		case last.Name != "":
+	slices.SortStableFunc(order, func(i, j int) int {
+		a, b := &u.steps[i], &u.steps[j]
+		switch last, other := a.removesElement(), b.removesElement(); {
+		case last && other:
+			return -slices.CompareFunc(a.path, b.path, Step.compare)
+		case last:
+			return 1
+		case other:
 			return -1
-		case s.action == actionRemove:
-			return 1<<32 + 1<<31 - last.Index
 		}
-		return last.Index
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return rank(a) - rank(b) })
+		return cmp.Compare(a.path[len(a.path)-1].Index, b.path[len(b.path)-1].Index)
+	})
 	return order
 }
 
-// within returns in, which is the caller's own, with the change made at path.
-// What lies deeper is copied along the path.
+// removesElement reports whether a list may be shorter after the step.
+func (s *step) removesElement() bool {
+	return s.path[len(s.path)-1].Name == "" && (s.action == actionRemove || s.action == actionDelete)
+}
+
+// compare orders indexes before names.
+func (s Step) compare(t Step) int {
+	return cmp.Or(strings.Compare(s.Name, t.Name), cmp.Compare(s.Index, t.Index))
+}
+
+// within returns in, which it changes, with the change made at path.
 func (s *step) within(in attr.Value, path Path, v attr.Value) (attr.Value, error) {
-	at, last := path[0], len(path) == 1
+	at := path[0]
+	var old attr.Value
 	switch in := in.(type) {
 	case attr.Map:
+		old = in[at.Name]
 		if at.Name == "" {
 			return nil, errDocument()
 		}
-		old := in[at.Name]
-		if !last {
-			return in, s.descend(old, path, v, func(x attr.Value) { in[at.Name] = x })
-		}
-		x, err := s.change(old, v)
-		if err == nil && x == nil {
-			delete(in, at.Name)
-		} else if err == nil {
-			in[at.Name] = x
-		}
-		return in, err
 	case attr.List:
 		if at.Name != "" {
 			return nil, errDocument()
 		}
-		if !last {
-			if at.Index >= len(in) {
-				return nil, errDocument()
-			}
-			return in, s.descend(in[at.Index], path, v, func(x attr.Value) { in[at.Index] = x })
+		if at.Index < len(in) {
+			old = in[at.Index]
 		}
-		return s.element(in, at.Index, v)
+	default:
+		return nil, errDocument()
 	}
-	return nil, errDocument()
-}
-
-// descend makes the change in a copy of old and puts that in its place.
-func (s *step) descend(old attr.Value, path Path, v attr.Value, put func(attr.Value)) error {
-	switch o := old.(type) {
-	case attr.Map:
-		old = maps.Clone(o)
-	case attr.List:
-		old = slices.Clone(o)
-	}
-	x, err := s.within(old, path[1:], v)
-	if err == nil {
-		put(x)
-	}
-	return err
-}
-
-// element changes one element of a list; one set beyond the end is appended.
-func (s *step) element(in attr.List, i int, v attr.Value) (attr.Value, error) {
-	var old attr.Value
-	if i < len(in) {
-		old = in[i]
-	}
-	x, err := s.change(old, v)
-	switch {
-	case err != nil:
+	x, err := s.change(old, path, v)
+	if err != nil {
 		return nil, err
-	case x == nil && i < len(in):
-		return slices.Delete(in, i, i+1), nil
-	case x == nil:
-		return in, nil
-	case i < len(in):
-		in[i] = x
-		return in, nil
 	}
-	return append(in, x), nil
+	switch in := in.(type) {
+	case attr.Map:
+		if in[at.Name] = x; x == nil {
+			delete(in, at.Name)
+		}
+	case attr.List:
+		switch {
+		case at.Index >= len(in) && x != nil:
+			return append(in, x), nil
+		case at.Index < len(in) && x == nil:
+			return slices.Delete(in, at.Index, at.Index+1), nil
+		case x != nil:
+			in[at.Index] = x
+		}
+	}
+	return in, nil
 }
 
-// change is what becomes of the value old; nil is absent, before and after.
-func (s *step) change(old, v attr.Value) (attr.Value, error) {
+// change is what becomes of the value old, at the first step of path; nil is
+// absent, before and after.
+func (s *step) change(old attr.Value, path Path, v attr.Value) (attr.Value, error) {
+	if len(path) > 1 {
+		return s.within(old, path[1:], v)
+	}
 	switch s.action {
 	case actionSet:
 		return v, nil
@@ -275,24 +321,25 @@ func subtract(old, v attr.Value) (attr.Value, error) {
 	switch v := v.(type) {
 	case attr.StringSet:
 		if old, ok := old.(attr.StringSet); ok {
-			return orNil(attr.StringSet(without(old, v)))
+			return orNil(attr.StringSet(without(old, v, strings.Compare)))
 		}
 	case attr.BinarySet:
 		if old, ok := old.(attr.BinarySet); ok {
-			return orNil(attr.BinarySet(without(old, v)))
+			return orNil(attr.BinarySet(without(old, v, strings.Compare)))
 		}
 	case attr.NumberSet:
 		if old, ok := old.(attr.NumberSet); ok {
-			return orNil(attr.NumberSet(without(old, v)))
+			return orNil(attr.NumberSet(without(old, v, attr.Number.Compare)))
 		}
 	}
 	return nil, errOperand()
 }
 
-func without[E comparable](set, gone []E) []E {
+// without is the sorted set but for what is gone, which is sorted too.
+func without[E any](set, gone []E, compare func(a, b E) int) []E {
 	var left []E
 	for _, x := range set {
-		if !slices.Contains(gone, x) {
+		if _, found := slices.BinarySearchFunc(gone, x, compare); !found {
 			left = append(left, x)
 		}
 	}
@@ -348,6 +395,9 @@ func (n *node) eval(item attr.Map, with bound) (attr.Value, error) {
 		y, both := b.(attr.List)
 		if !ok || !both {
 			return nil, errOperand()
+		}
+		if len(x)+len(y) > attr.MaxItem { // an element takes a byte at least
+			return nil, errSize()
 		}
 		return slices.Concat(x, y), nil
 	}

@@ -15,12 +15,18 @@ import (
 
 // begin makes the invocation or the delivery that a batch is.
 func (w *worker) begin(ctx context.Context, b shard.Batch) {
-	records, o := w.held.of(b.Records), w.orders
+	o := w.orders
 	if b.Failure != "" {
-		w.discard(ctx, b, records, o)
+		w.discard(ctx, b, o)
 		return
 	}
-	w.spawn(ctx, func() func() { return w.invoke(ctx, b, records, o) })
+	// What has to wait holds no data meanwhile.
+	var records []flow.Record
+	give := w.r.events.now(w.eventSize(b, o))
+	if give != nil {
+		records = w.held.of(b.Records)
+	}
+	w.spawn(ctx, func() func() { return w.invoke(ctx, b, records, give, o) })
 }
 
 // errLost says that records are no longer in the log.
@@ -81,12 +87,14 @@ func (w *worker) event(b shard.Batch, records []flow.Record, o *orders) []byte {
 
 // invoke invokes the function with a batch, and returns what its answer means
 // to the machine.
-func (w *worker) invoke(ctx context.Context, b shard.Batch, held []flow.Record, o *orders) func() {
+func (w *worker) invoke(ctx context.Context, b shard.Batch, held []flow.Record, give func(), o *orders) func() {
 	counts := w.r.counts
 	refused := func() { w.m.Result(time.Now(), b.ID, shard.Result{Refused: true}) }
-	give, err := w.r.events.take(ctx, w.eventSize(b, o))
-	if err != nil {
-		return refused // all is ending
+	if give == nil {
+		var err error
+		if give, err = w.r.events.take(ctx, w.eventSize(b, o)); err != nil {
+			return refused // all is ending
+		}
 	}
 	defer give()
 	records, err := w.recall(ctx, b.Records, held)
@@ -190,11 +198,11 @@ const sendFor = 5 * time.Minute
 
 // discard sends a batch that was given up to the on-failure destination, if
 // there is one. As on AWS, the shard moves on when that fails for long.
-func (w *worker) discard(ctx context.Context, b shard.Batch, held []flow.Record, o *orders) {
+func (w *worker) discard(ctx context.Context, b shard.Batch, o *orders) {
 	w.r.counts.Discarded.Add(int64(len(b.Records)))
 	call := w.last
 	w.spawn(ctx, func() func() {
-		if o.OnFailure != "" && !w.deliver(ctx, b, held, o, call) {
+		if o.OnFailure != "" && !w.deliver(ctx, b, o, call) {
 			return func() {} // all is ending
 		}
 		return func() { w.m.Sent(b.ID) }
@@ -202,7 +210,7 @@ func (w *worker) discard(ctx context.Context, b shard.Batch, held []flow.Record,
 }
 
 // deliver is false when ctx has ended before the destination had the batch.
-func (w *worker) deliver(ctx context.Context, b shard.Batch, held []flow.Record, o *orders, call lastCall) bool {
+func (w *worker) deliver(ctx context.Context, b shard.Batch, o *orders, call lastCall) bool {
 	d := Delivery{Mapping: w.r.uuid, ID: newID(), Failure: event.Failure{
 		RequestID: newID(), Function: o.Function, Condition: b.Failure, Invokes: b.Invokes, At: time.Now(),
 		Shard: w.shard.ID, Stream: w.stream.ARN, Count: len(b.Records),
@@ -216,7 +224,7 @@ func (w *worker) deliver(ctx context.Context, b shard.Batch, held []flow.Record,
 		d.FirstTime, d.LastTime = first.Time, last.Time
 	}
 	d.Event = func(ctx context.Context) ([]byte, error) {
-		records, err := w.recall(ctx, b.Records, held)
+		records, err := w.recall(ctx, b.Records, nil)
 		if err != nil {
 			return nil, err
 		}

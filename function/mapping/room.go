@@ -9,8 +9,8 @@ import (
 // How much memory mappings take at most, besides what the machines know of
 // records (some 50 bytes each).
 const (
-	heldBytes  = 256 << 20 // data of records read ahead, of all mappings: what is beyond is read again
-	eventBytes = 64 << 20  // events under way, of one mapping: what is beyond waits
+	heldBytes  = 64 << 20 // data of records read ahead, of all mappings: what is beyond is read again
+	eventBytes = 64 << 20 // events under way, of one mapping: what is beyond waits
 )
 
 // room is memory that has to be asked for, in turn. What asks for more than
@@ -28,27 +28,40 @@ type turn struct {
 	ready chan struct{}
 }
 
+// now takes n bytes if nobody waits and they are there, and returns what gives
+// them back; else nil.
+func (r *room) now(n int) (give func()) {
+	n = min(n, r.size)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.line) > 0 || r.taken+n > r.size {
+		return nil
+	}
+	r.taken += n
+	return func() { r.give(n) }
+}
+
+func (r *room) give(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.taken -= n
+	r.next()
+}
+
 // take waits for n bytes until ctx ends, and returns what gives them back.
 func (r *room) take(ctx context.Context, n int) (give func(), err error) {
-	n = min(n, r.size)
-	give = func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.taken -= n
-		r.next()
-	}
-	r.mu.Lock()
-	if len(r.line) == 0 && r.taken+n <= r.size {
-		r.taken += n
-		r.mu.Unlock()
+	if give := r.now(n); give != nil {
 		return give, nil
 	}
+	n = min(n, r.size)
 	t := &turn{n, make(chan struct{})}
+	r.mu.Lock()
 	r.line = append(r.line, t)
+	r.next() // what there is may have been given back since
 	r.mu.Unlock()
 	select {
 	case <-t.ready:
-		return give, nil
+		return func() { r.give(n) }, nil
 	case <-ctx.Done():
 	}
 	r.mu.Lock()

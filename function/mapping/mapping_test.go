@@ -502,6 +502,48 @@ func TestLife(t *testing.T) {
 	})
 }
 
+// A phase that a crash cuts short is gone through afterwards: no mapping is
+// Creating, Disabling or Deleting for ever, and of one that is gone nothing stays.
+func TestPhasesSurviveCrashes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		ctx := context.Background()
+		w.put(0, "a")
+		m := w.create(settings(), fromStart())
+		w.crash()
+		pass(time.Second)
+		w.want("a")
+		phase := func(want mapping.Phase) {
+			t.Helper()
+			if x, err := w.m.Get(owner(), m.UUID); err != nil || x.Phase != want {
+				t.Fatalf("after a crash the mapping is %+v, %v; want it %s", x, err, want)
+			}
+		}
+		phase(mapping.Enabled)
+		if _, err := w.m.Update(ctx, owner(), m.UUID, func(s *mapping.Settings) { s.Enabled = false }, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		w.crash()
+		pass(time.Second)
+		phase(mapping.Disabled)
+		w.put(0, "b")
+		if _, err := w.m.Delete(ctx, owner(), m.UUID, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		w.crash()
+		pass(time.Second)
+		if _, err := w.m.Get(owner(), m.UUID); !fault.Is(err, fault.NotFound) {
+			t.Fatalf("a mapping that is gone: %v", err)
+		}
+		w.want("a")
+		for _, kind := range []string{"mapping", "mappingPair", "mappingShard"} {
+			for d := range w.log.c.View().Range(kind, "") {
+				t.Errorf("%s stays", d.Key)
+			}
+		}
+	})
+}
+
 func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

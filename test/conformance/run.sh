@@ -60,9 +60,14 @@ table=$work/table
 failed=0
 # client NAME COMMAND...: runs one client and notes the outcome.
 client() {
-  local name=$1 start=$SECONDS result=ok
+  local name=$1 start=$SECONDS result=ok status
   shift
-  if ! "$@" >"$work/out" 2>&1; then
+  # Bash ignores -e in all that a condition runs: a function would go on after what failed.
+  set +e
+  (set -e; "$@") >"$work/out" 2>&1
+  status=$?
+  set -e
+  if [ "$status" != 0 ]; then
     result=FAILED failed=1
     sed "s|^|$name: |" "$work/out" | tail -n 60
   fi
@@ -112,10 +117,18 @@ kcl_python() {
     cp kcl/python/requirements.txt "$cache/kclpy/requirements.txt"
   fi
 }
+kcl_node() {
+  mkdir -p "$cache/kclnode" && cp kcl/node/* "$cache/kclnode/"
+  cd "$cache/kclnode"
+  npm install --silent --no-audit --no-fund
+  # The jars that its program would fetch, all at once and without a second attempt; its list is a POM without a name.
+  sed 's|<modelVersion>.*|&<groupId>aws</groupId><artifactId>kcl</artifactId><version>0</version>|' node_modules/aws-kcl/pom.xml >pom.xml
+  mvn -q -B dependency:copy-dependencies -DexcludeTransitive -DoutputDirectory=node_modules/aws-kcl/lib/jars
+}
 kcl_classpath() { echo "$cache/kcl/$1/target/classes:$(cat "$cache/kcl/$1/classpath.txt")"; }
 kcl() {
   KCL_CLASSPATH_V3=$(kcl_classpath v3) KCL_CLASSPATH_V2=$(kcl_classpath v2) KCL_CLASSPATH_V1=$(kcl_classpath v1) \
-    KCL_PYTHON="$cache/kclpy/bin" THALWEG_BINARY="$work/thalweg" go_tests TestKCL -parallel 5
+    KCL_PYTHON="$cache/kclpy/bin" KCL_NODE="$cache/kclnode" THALWEG_BINARY="$work/thalweg" go_tests TestKCL -parallel 6
 }
 # go_tests PATTERN FLAGS: tests of the package in go.
 go_tests() { (cd go && go test -count=1 -run "$@" .); }
@@ -140,6 +153,7 @@ client "install KPL 1.1.1 and 0.15.12" kpl_classes
 client "install Flink 1.19.3, Kinesis 4.3.0" flink_classes v4
 client "install KCL 3.5.1, 2.7.2 and 1.15.3" kcl_classes
 client "install KCL for Python 2.2.3" kcl_python
+client "install KCL for Node.js 2.3.2" kcl_node
 client "boto3, JSON, HTTP/1.1" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTP"
 client "boto3, JSON, HTTP/1.1, TLS" "$cache/venv/bin/python" boto3/session.py "$THALWEG_HTTPS"
 client "JavaScript v3, JSON, h2c" bash -c "cd '$cache/js' && node session.mjs '$THALWEG_HTTP'"
@@ -177,7 +191,7 @@ if [ -n "${THALWEG_FLINK_CONNECTOR:-}" ]; then # a checkout of apache/flink-conn
   client "install Flink 2.0.1, Kinesis 6.0.1" flink_classes v6
   client "Flink 2.0, polling, fan-out, sink, reshards" flink v6
 fi
-client "KCL 3.5.1, 2.7.2, 1.15.3, Python 2.2.3" kcl
+client "KCL 3.5.1, 2.7.2, 1.15.3, Python, Node.js" kcl
 client "README, AWS CLI and boto3" env PATH="$cache/venv/bin:$work:$PATH" bash readme.sh "$root/README.md"
 
 echo

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,14 +30,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
-// TestKCL runs workers of the Kinesis Client Library, each a process of its own
-// (see ../kcl), on a stream into which records flow all the while: one shard is
-// split and two are merged; a worker is killed between processing records and
-// checkpointing them, and its leases have to go to others; the server is killed
-// and started again; in the end half as many shards replace all there are. Each
-// record that was acknowledged is processed where it was put, the first times of
-// each key's records are in order, checkpoints never go back and come to the
-// last record of each shard, and the lease of every shard that is closed ends.
+// TestKCL runs workers of the Kinesis Client Library (see ../kcl), each a process
+// of its own, and in Python and Node.js with one more for each shard, on a stream
+// into which records flow all the while: one shard is split and two are merged; a
+// worker is killed between processing records and checkpointing them, and its
+// leases have to go to others; the server is killed and started again; in the end
+// half as many shards replace all there are. Each record that was acknowledged is
+// processed where it was put, the first times of each key's records are in order,
+// who gets a lease begins after its checkpoint and processes nothing twice while
+// it has it, checkpoints never go back and come to the last record of each shard,
+// and the lease of every shard that is closed ends.
 func TestKCL(t *testing.T) {
 	for _, c := range []application{
 		{name: "3.5.1 fan-out", version: "V3", args: []string{"Worker", "fan-out"}, workers: 3, shards: 8, crash: true},
@@ -44,6 +47,7 @@ func TestKCL(t *testing.T) {
 		{name: "2.7.2 fan-out", version: "V2", args: []string{"Worker", "fan-out"}, workers: 2, shards: 4},
 		{name: "1.15.3 polling", version: "V1", args: []string{"V1"}, workers: 2, shards: 4},
 		{name: "Python 2.2.3 fan-out", version: "PYTHON", workers: 2, shards: 4},
+		{name: "Node 2.3.2 polling, TLS", version: "NODE", workers: 2, shards: 4, secure: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -55,7 +59,7 @@ func TestKCL(t *testing.T) {
 // application is one KCL application under test.
 type application struct {
 	name    string
-	version string   // its classpath is KCL_CLASSPATH_ and this; PYTHON has KCL_PYTHON, a folder of programs
+	version string   // its classpath is KCL_CLASSPATH_ and this; PYTHON and NODE have folders, KCL_PYTHON and KCL_NODE
 	args    []string // main class and what it takes at the end
 	workers int
 	shards  int32
@@ -77,10 +81,12 @@ type application struct {
 	next   map[string]int             // by key: the number that is due
 	counts map[string]map[string]int  // records processed since the last mark, by shard and worker
 	total  map[string]int             // by worker
+	held   map[[2]string]*holding     // by worker and shard
 	dirty  map[string]map[string]bool // by worker: shards with records processed since the last checkpoint
 	twice  int                        // records processed again
 
 	leases map[string]lease // by shard; as they were last
+	stored map[string]lease // as they were before what follow reads next was written
 	leader string           // of KCL 3
 
 	flow *flow
@@ -101,6 +107,12 @@ func (l lease) position() *big.Int {
 	return decimal(l.checkpoint)
 }
 
+// holding is what a worker has done with a shard since it last got the lease.
+type holding struct {
+	last  *big.Int // record processed
+	saved bool     // a checkpoint was stored
+}
+
 type worker struct {
 	process *exec.Cmd
 	stdin   io.Closer
@@ -113,6 +125,7 @@ func (a *application) run(t *testing.T) {
 	cfg := must[aws.Config](t)(config.LoadDefaultConfig(t.Context(), config.WithBaseEndpoint(a.server.plain())))
 	a.k, a.tables = kinesis.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
 	a.seen, a.next, a.dirty, a.total, a.leases, a.live = map[place]user{}, map[string]int{}, map[string]map[string]bool{}, map[string]int{}, map[string]lease{}, map[string]*worker{}
+	a.held = map[[2]string]*holding{}
 	a.log = must[*os.File](t)(os.OpenFile(filepath.Join(a.dir, "log"), os.O_CREATE|os.O_RDONLY, 0o600))
 	defer a.log.Close()
 	a.mark()
@@ -224,28 +237,30 @@ func (a *application) reshape() (children []string) {
 	return slices.DeleteFunc(a.open(), func(s string) bool { return slices.Contains(before, s) })
 }
 
-// takeOver kills a worker, between processing records and checkpointing them,
-// and waits until others process the records of its shards. With KCL 3 it is
-// the worker that assigns leases or not, as is asked for; else any.
+// takeOver kills a worker that has checkpointed, between processing records and
+// checkpointing them, and the processes that it has started, and waits until others
+// process the records of its shards. With KCL 3 it is the worker that assigns
+// leases or not, as is asked for; else any.
 func (a *application) takeOver() {
 	a.t.Helper()
 	var victim string
 	a.until("a worker is amid its work", func() bool {
 		for _, name := range slices.Sorted(maps.Keys(a.live)) {
-			held := 0
+			held, saved := 0, false
 			for shard := range a.dirty[name] {
 				if l := a.leases[shard]; l.owner == name && !l.ended() {
 					held++
+					saved = saved || a.held[[2]string{name, shard}].saved
 				}
 			}
-			if held >= 2 && (a.version != "V3" || a.first == (name == a.leader)) {
+			if held >= 2 && saved && (a.version != "V3" || a.first == (name == a.leader)) {
 				victim = name
 			}
 		}
 		return victim != ""
 	})
 	w := a.live[victim]
-	_ = w.process.Process.Kill()
+	w.kill()
 	<-w.exited
 	delete(a.live, victim)
 	a.follow()
@@ -266,7 +281,8 @@ func (a *application) takeOver() {
 	began, twice := time.Now(), a.twice
 	a.until("others process the shards of the worker that was killed", func() bool {
 		return all(left, func(shard string) bool {
-			return a.leases[shard].owner != victim && (a.leases[shard].ended() || len(a.counts[shard]) > 0)
+			others := slices.ContainsFunc(slices.Collect(maps.Keys(a.counts[shard])), func(w string) bool { return w != victim })
+			return a.leases[shard].owner != victim && (a.leases[shard].ended() || others)
 		})
 	})
 	a.t.Logf("others took over within %v, and processed %d records again", time.Since(began).Round(time.Second), a.twice-twice)
@@ -317,24 +333,7 @@ func (a *application) open() (shards []string) {
 // command is what starts a worker.
 func (a *application) command(name string) *exec.Cmd {
 	a.t.Helper()
-	small := []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
-	if a.version == "PYTHON" {
-		bin := endpoint(a.t, "KCL_PYTHON")
-		properties := filepath.Join(a.dir, name+".properties")
-		text := string(must[[]byte](a.t)(os.ReadFile("../kcl/python/worker.properties")))
-		text = strings.NewReplacer("http://localhost:4567", a.server.plain(), "orders-app", a.stream, "orders", a.stream, "workerId = worker", "workerId = "+name).Replace(text)
-		if err := os.WriteFile(properties, []byte(text), 0o600); err != nil {
-			a.t.Fatal(err)
-		}
-		java := must[string](a.t)(exec.LookPath("java"))
-		line := must[[]byte](a.t)(exec.Command(filepath.Join(bin, "python"), filepath.Join(bin, "amazon_kclpy_helper.py"), "--print_command", "--java", java, "--properties", properties).Output())
-		cmd := exec.Command("sh", "-c", "exec "+string(line))
-		cmd.Dir = "../kcl/python"
-		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "JAVA_TOOL_OPTIONS="+strings.Join(small, " "), "KCL_LOG="+a.log.Name(), "KCL_WORKER="+name)
-		return cmd
-	}
-	url, args := a.server.plain(), append(small,
-		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.apache.commons.logging.simplelog.defaultlog=warn")
+	url, options := a.server.plain(), []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 	if a.secure {
 		_, port, _ := net.SplitHostPort(a.server.address)
 		url = "https://localhost:" + port
@@ -345,11 +344,48 @@ func (a *application) command(name string) *exec.Cmd {
 				a.t.Fatalf("keytool: %v: %s", err, out)
 			}
 		}
-		args = append(args, "-Djavax.net.ssl.trustStore="+store, "-Djavax.net.ssl.trustStorePassword=changeit")
+		options = append(options, "-Djavax.net.ssl.trustStore="+store, "-Djavax.net.ssl.trustStorePassword=changeit")
 	}
-	args = append(args, "-cp", endpoint(a.t, "KCL_CLASSPATH_"+a.version), a.args[0], url, a.stream, a.stream, name, a.log.Name())
+	if a.version == "PYTHON" || a.version == "NODE" {
+		return a.daemon(name, url, options)
+	}
+	args := append(options, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.apache.commons.logging.simplelog.defaultlog=warn",
+		"-cp", endpoint(a.t, "KCL_CLASSPATH_"+a.version), a.args[0], url, a.stream, a.stream, name, a.log.Name())
 	return exec.Command("java", append(args, a.args[1:]...)...)
 }
+
+// daemon is the command of a worker in another language, which is a Java process
+// that starts one of its own for each shard: as the package says to start it, and
+// with the properties file that is there.
+func (a *application) daemon(name, url string, options []string) *exec.Cmd {
+	a.t.Helper()
+	folder := endpoint(a.t, "KCL_"+a.version)
+	source := "../kcl/python"
+	if a.version == "NODE" {
+		source = folder // the package is beside the program
+	}
+	text := string(must[[]byte](a.t)(os.ReadFile(filepath.Join(source, "worker.properties"))))
+	text = strings.NewReplacer("http://localhost:4567", url, "orders-app", a.stream, "orders", a.stream, "workerId = worker", "workerId = "+name).Replace(text)
+	properties := filepath.Join(a.dir, name+".properties")
+	if err := os.WriteFile(properties, []byte(text), 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+	java := must[string](a.t)(exec.LookPath("java"))
+	line := []string{filepath.Join(folder, "node_modules/.bin/kcl-bootstrap"), "--java", java, "--properties", properties, "--execute"}
+	if a.version == "PYTHON" {
+		printed := must[[]byte](a.t)(exec.Command(filepath.Join(folder, "python"), filepath.Join(folder, "amazon_kclpy_helper.py"), "--print_command", "--java", java, "--properties", properties).Output())
+		line = []string{"sh", "-c", "exec " + string(printed)}
+	}
+	// A daemon does not end with this test, as the other workers do when their
+	// standard input ends: so its shell ends the group, and does so when it is gone.
+	cmd := exec.Command("sh", append([]string{"-c", `("$@"; kill -9 0) & cat; kill -9 0`, "sh"}, line...)...)
+	cmd.Dir = source
+	cmd.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "JAVA_TOOL_OPTIONS="+strings.Join(options, " "), "KCL_LOG="+a.log.Name(), "KCL_WORKER="+name)
+	return cmd
+}
+
+// kill kills a worker and the processes that it has started.
+func (w *worker) kill() { _ = syscall.Kill(-w.process.Process.Pid, syscall.SIGKILL) }
 
 // start starts a worker.
 func (a *application) start(name string) {
@@ -358,11 +394,17 @@ func (a *application) start(name string) {
 	w.stdin = must[io.WriteCloser](a.t)(w.process.StdinPipe())
 	said := must[*os.File](a.t)(os.Create(filepath.Join(a.dir, name)))
 	w.process.Stdout, w.process.Stderr = said, said
+	w.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := w.process.Start(); err != nil {
 		a.t.Fatal(err)
 	}
 	go func() { w.exited <- w.process.Wait() }()
-	a.t.Cleanup(func() { _ = w.process.Process.Kill(); said.Close() })
+	a.t.Cleanup(func() {
+		if a.live[name] == w {
+			w.kill()
+		}
+		said.Close()
+	})
 	a.live[name] = w
 }
 
@@ -413,14 +455,20 @@ func (a *application) follow() {
 		line, rest, whole := bytes.Cut(text, []byte{'\n'})
 		if !whole {
 			a.rest = slices.Clone(text)
+			a.stored = maps.Clone(a.leases)
 			return
 		}
 		text = rest
 		words := strings.Fields(string(line))
 		switch words[1] {
+		case "lease":
+			a.held[[2]string{words[0], words[2]}] = &holding{}
 		case "record":
 			a.processed(words[0], words[2], words[3], words[4], words[5])
 		case "checkpoint", "end", "leave", "lost":
+			if words[1] == "checkpoint" {
+				a.held[[2]string{words[0], words[2]}].saved = true
+			}
 			delete(a.dirty[words[0]], words[2])
 		case "failed":
 			a.t.Logf("%s", line)
@@ -439,6 +487,14 @@ func (a *application) processed(worker, shard, sequence, key, data string) {
 		a.t.Errorf("%s processed record %d of %s in %s, and %d was due", worker, u.n, key, shard, a.next[key])
 	}
 	a.next[key] = max(a.next[key], u.n+1)
+	number, h := decimal(sequence), a.held[[2]string{worker, shard}]
+	if h.last != nil && number.Cmp(h.last) <= 0 {
+		a.t.Errorf("%s processed record %s of %s after %s, having had the lease all the while", worker, number, shard, h.last)
+	}
+	if l, ok := a.stored[shard]; ok && h.last == nil && number.Cmp(l.position()) <= 0 {
+		a.t.Errorf("%s begins %s at record %s, and the checkpoint is %s", worker, shard, number, l.checkpoint)
+	}
+	h.last = number
 	p := place{shard, sequence}
 	if _, again := a.seen[p]; again {
 		a.twice++

@@ -22,8 +22,7 @@ const maxByHand = 1 << 20
 
 // byHand is a request. Its texts are pieces of one copy of the body.
 type byHand struct {
-	d    valueDecoder
-	body string
+	d valueDecoder // its body is the request's
 
 	table     string
 	item      attr.Map // Key or Item
@@ -103,10 +102,8 @@ func (h *byHand) decode(c *gate.Call, allowed, wanted members) bool {
 	if c.Format != wire.JSON10 && c.Format != wire.JSON || len(c.Body) > maxByHand {
 		return false
 	}
-	h.body = string(c.Body)
-	h.d.whole = h.body
+	h.d.reset(c.Body)
 	s := &h.d.s
-	s.Reset(c.Body)
 	var seen members
 	for s.Open('{'); s.Next('}'); {
 		m := memberOf(string(s.Key()))
@@ -175,7 +172,7 @@ func (h *byHand) given(at span) (text *string, ok bool) {
 		return nil, true
 	}
 	var s wire.Scanner
-	s.Reset([]byte(at.in(h.body)))
+	s.Reset([]byte(at.in(h.d.body)))
 	t := string(s.Text())
 	return &t, s.End()
 }
@@ -190,7 +187,7 @@ func (h *byHand) terms() (t terms, ok bool) {
 	}
 	t.ExpressionAttributeNames = map[string]string{}
 	var s wire.Scanner
-	s.Reset([]byte(h.names.in(h.body)))
+	s.Reset([]byte(h.names.in(h.d.body)))
 	for s.Open('{'); s.Next('}'); {
 		name := string(s.Key())
 		t.ExpressionAttributeNames[name] = string(s.Text())
@@ -239,7 +236,7 @@ const (
 // key appends what a program is kept under. No JSON has a zero byte in it.
 func (h *byHand) key(dst []byte) []byte {
 	for _, s := range [...]span{h.update, h.condition, h.names} {
-		dst = append(append(dst, s.in(h.body)...), 0)
+		dst = append(append(dst, s.in(h.d.body)...), 0)
 	}
 	return dst
 }
@@ -266,9 +263,9 @@ func (p *programs) find(h *byHand, key []byte, o *table.Op) bool {
 	return true
 }
 
-// keep keeps the expressions of o, all of the scope's.
-func (p *programs) keep(key []byte, o *table.Op, s *expr.Scope) {
-	binding, ok := s.Binding()
+// keep keeps the expressions of o.
+func (p *programs) keep(key []byte, o *table.Op) {
+	binding, ok := expr.Bind(o.Condition, o.Update)
 	if !ok || len(key) > maxProgram {
 		return
 	}

@@ -51,7 +51,7 @@ func agree(t testing.TB, a *api, shapes map[string]*wire.Shape, op string, body 
 	case "UpdateItem":
 		in := new(updateItemRequest)
 		if general(in) {
-			o, _, err := in.operation(c)
+			o, err := in.operation(c)
 			want = shown(o, text(in.ReturnValues), err)
 		}
 		byHandOnce = func(a *api) (string, bool) {
@@ -65,7 +65,7 @@ func agree(t testing.TB, a *api, shapes map[string]*wire.Shape, op string, body 
 	case "PutItem":
 		in := new(putItemRequest)
 		if general(in) {
-			o, _, err := in.plain(c, table.Put, in.Item)
+			o, err := in.plain(c, table.Put, in.Item)
 			want = shown(o, text(in.ReturnValues), err)
 		}
 		byHandOnce = func(a *api) (string, bool) {

@@ -15,7 +15,7 @@ type deleteItemRequest struct {
 }
 
 func (a *api) deleteItem(ctx context.Context, c *gate.Call, in *deleteItemRequest) (*writeAnswer, error) {
-	o, _, err := in.plain(c, table.Delete, in.Key)
+	o, err := in.plain(c, table.Delete, in.Key)
 	if err != nil {
 		return nil, err
 	}

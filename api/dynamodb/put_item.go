@@ -5,7 +5,6 @@ import (
 
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/table"
-	"github.com/thalweg/thalweg/table/expr"
 )
 
 // PutItem makes an item, or replaces the one under its key.
@@ -51,15 +50,14 @@ func (a *api) putByHand(c *gate.Call, h *byHand) (o table.Op, ok bool, err error
 	if !ok {
 		return o, false, nil
 	}
-	o, s, err := r.plain(c, table.Put, &item{h.item})
-	if err == nil {
-		a.programs.keep(key, &o, s)
+	if o, err = r.plain(c, table.Put, &item{h.item}); err == nil {
+		a.programs.keep(key, &o)
 	}
 	return o, true, err
 }
 
 func (a *api) putItem(ctx context.Context, c *gate.Call, in *putItemRequest) (*writeAnswer, error) {
-	o, _, err := in.plain(c, table.Put, in.Item)
+	o, err := in.plain(c, table.Put, in.Item)
 	if err != nil {
 		return nil, err
 	}
@@ -71,25 +69,25 @@ func (a *api) putItem(ctx context.Context, c *gate.Call, in *putItemRequest) (*w
 }
 
 // plain makes the operation of a request whose only expression is a condition.
-func (r *writeRequest) plain(c *gate.Call, kind table.OpKind, of *item) (table.Op, *expr.Scope, error) {
+func (r *writeRequest) plain(c *gate.Call, kind table.OpKind, of *item) (table.Op, error) {
 	o, err := r.op(c, kind, of)
 	if err != nil {
-		return o, nil, err
+		return o, err
 	}
 	condition := parameter{"ConditionExpression", r.ConditionExpression != nil}
 	err = mixed(given(parameter{"Expected", r.Expected != nil}, parameter{"ConditionalOperator", r.ConditionalOperator != nil}), given(condition))
 	if err != nil {
-		return o, nil, err
+		return o, err
 	}
 	if err := r.keepsOld(); err != nil {
-		return o, nil, err
+		return o, err
 	}
 	s, err := r.scope(condition)
 	if err != nil {
-		return o, nil, err
+		return o, err
 	}
 	if o.Condition, err = r.condition(s); err != nil {
-		return o, nil, err
+		return o, err
 	}
-	return o, s, done(s)
+	return o, done(s)
 }

@@ -115,11 +115,9 @@ func (r *transactOne) op(c *gate.Call, kind table.OpKind, of *item, update *stri
 	}
 	if kind == table.Update {
 		u := updateItemRequest{writeRequest: w, Key: of, UpdateExpression: update}
-		o, _, err := u.operation(c)
-		return o, err
+		return u.operation(c)
 	}
-	o, _, err := w.plain(c, kind, of)
-	return o, err
+	return w.plain(c, kind, of)
 }
 
 // cancelled spells what a transaction of n operations returned: the reasons of

@@ -56,15 +56,14 @@ func (a *api) updateByHand(c *gate.Call, h *byHand) (o table.Op, ok bool, err er
 	if in.writeRequest, in.UpdateExpression, ok = h.write(); !ok {
 		return o, false, nil
 	}
-	o, s, err := in.operation(c)
-	if err == nil {
-		a.programs.keep(key, &o, s)
+	if o, err = in.operation(c); err == nil {
+		a.programs.keep(key, &o)
 	}
 	return o, true, err
 }
 
 func (a *api) updateItem(ctx context.Context, c *gate.Call, in *updateItemRequest) (*writeAnswer, error) {
-	o, _, err := in.operation(c)
+	o, err := in.operation(c)
 	if err != nil {
 		return nil, err
 	}
@@ -75,21 +74,21 @@ func (a *api) updateItem(ctx context.Context, c *gate.Call, in *updateItemReques
 	return a.answer(&in.writeRequest, &o, did, returned(text(in.ReturnValues), o.Update, did))
 }
 
-func (in *updateItemRequest) operation(c *gate.Call) (table.Op, *expr.Scope, error) {
+func (in *updateItemRequest) operation(c *gate.Call) (table.Op, error) {
 	o, err := in.op(c, table.Update, in.Key)
 	if err != nil {
-		return o, nil, err
+		return o, err
 	}
 	update := parameter{"UpdateExpression", in.UpdateExpression != nil}
 	condition := parameter{"ConditionExpression", in.ConditionExpression != nil}
 	err = mixed(given(parameter{"AttributeUpdates", in.AttributeUpdates != nil}, parameter{"Expected", in.Expected != nil},
 		parameter{"ConditionalOperator", in.ConditionalOperator != nil}), given(update, condition))
 	if err != nil {
-		return o, nil, err
+		return o, err
 	}
 	s, err := in.scope(update, condition)
 	if err != nil {
-		return o, nil, err
+		return o, err
 	}
 	if in.UpdateExpression != nil {
 		o.Update, err = compile("UpdateExpression", in.UpdateExpression, s.Update)
@@ -97,12 +96,12 @@ func (in *updateItemRequest) operation(c *gate.Call) (table.Op, *expr.Scope, err
 		o.Update, err = attributeUpdates(in.AttributeUpdates)
 	}
 	if err != nil {
-		return o, nil, err
+		return o, err
 	}
 	if o.Condition, err = in.condition(s); err != nil {
-		return o, nil, err
+		return o, err
 	}
-	return o, s, done(s)
+	return o, done(s)
 }
 
 // returned is what ReturnValues asks for. UPDATED_OLD and UPDATED_NEW are what

@@ -102,8 +102,13 @@ func appendNumber(dst []byte, n attr.Number) []byte {
 // it meets besides values of a wrong type are values that DynamoDB refuses.
 type valueDecoder struct {
 	s     wire.Scanner
+	body  string // a copy of what s reads, of which texts are pieces
 	depth int
-	whole string // a copy of what s reads, of which texts are pieces; "": each is a copy of its own
+}
+
+func (d *valueDecoder) reset(body []byte) {
+	d.s.Reset(body)
+	d.body = string(body)
 }
 
 func newValueDecoder(f wire.Format, body []byte) (*valueDecoder, error) {
@@ -111,7 +116,7 @@ func newValueDecoder(f wire.Format, body []byte) (*valueDecoder, error) {
 		return nil, fault.Coded(fault.Malformed, "SerializationException", "DynamoDB speaks JSON only.")
 	}
 	d := new(valueDecoder)
-	d.s.Reset(body)
+	d.reset(body)
 	return d, nil
 }
 
@@ -121,7 +126,7 @@ func (d *valueDecoder) pairs() (attr.Map, error) {
 	}
 	m := attr.Map{}
 	for d.s.Open('{'); d.s.Next('}'); {
-		name := d.own(d.s.Key())
+		name := d.own(d.s.Key(), 2)
 		if d.s.Null() {
 			continue
 		}
@@ -228,13 +233,14 @@ func (d *valueDecoder) text() (string, error) {
 	if d.s.Peek() != '"' {
 		return "", d.mismatch("String")
 	}
-	return d.own(d.s.Text()), nil
+	return d.own(d.s.Text(), 1), nil
 }
 
-// own is a text that was just read, as a string.
-func (d *valueDecoder) own(t []byte) string {
-	if end := d.s.Pos() - 1; d.whole != "" && end >= len(t) && d.whole[end-len(t):end] == string(t) {
-		return d.whole[end-len(t) : end] // it has no escapes
+// own is a text that was just read, as a string: a piece of the body, if it
+// stands there as it is and ends so many bytes before what comes next.
+func (d *valueDecoder) own(t []byte, before int) string {
+	if end := d.s.Pos() - before; end >= len(t) && d.body[end-len(t):end] == string(t) {
+		return d.body[end-len(t) : end]
 	}
 	return string(t)
 }

@@ -25,18 +25,35 @@ type Binding struct {
 	types []attr.Type
 }
 
-// Binding describes the values that the scope's expressions use, all of which
-// are compiled, and Done finds nothing wrong. ok is false when compiling looked
-// at more of a value than its type, so that others may be refused.
-func (s *Scope) Binding() (b *Binding, ok bool) {
-	if s.special {
-		return nil, false
+// Bind describes the values of the expressions of a scope, either of which may
+// be nil. ok is false when compiling looked at more of a value than its type, so
+// that others may be refused.
+func Bind(c *Condition, u *Update) (b *Binding, ok bool) {
+	b = new(Binding)
+	ok = true
+	look := func(n *node) error {
+		switch {
+		case n.op == opType, n.op == opBetween && n.args[1].op == opValue && n.args[2].op == opValue, n.op == opValue && n.slot == 0:
+			ok = false
+		case n.op == opValue:
+			for len(b.names) < n.slot {
+				b.names, b.types = append(b.names, ""), append(b.types, 0)
+			}
+			b.names[n.slot-1], b.types[n.slot-1] = n.name, n.value.Type()
+		}
+		return nil
 	}
-	b = &Binding{make([]string, len(s.slots)), make([]attr.Type, len(s.slots))}
-	for name, slot := range s.slots {
-		b.names[slot-1], b.types[slot-1] = name, s.values[name].Type()
+	if c != nil {
+		_ = walk(c.root, look)
 	}
-	return b, true
+	if u != nil {
+		for _, s := range u.steps {
+			if s.value != nil {
+				_ = walk(s.value, look)
+			}
+		}
+	}
+	return b, ok
 }
 
 // Values puts a request's values, nil when it has none, in the order that With

@@ -57,7 +57,7 @@ func TestBinding(t *testing.T) {
 		if err != nil {
 			return
 		}
-		binding, ok := first.scope.Binding()
+		binding, ok := Bind(first.condition, first.update)
 		if !ok {
 			return
 		}

@@ -230,7 +230,6 @@ func (c *checker) types(n *node) {
 }
 
 func (c *checker) attributeType(n *node) {
-	c.scope.special = true
 	a := n.args[1]
 	name, ok := a.value.(attr.String)
 	if !ok {
@@ -250,7 +249,6 @@ func (c *checker) bounds(low, high *node) {
 	if low.op != opValue || high.op != opValue || low.value == nil || high.value == nil {
 		return
 	}
-	c.scope.special = true
 	order, comparable := attr.Compare(low.value, high.value)
 	switch {
 	case low.value.Type() != high.value.Type():

@@ -86,7 +86,6 @@ type Scope struct {
 	values    map[string]attr.Value
 	usedNames map[string]bool
 	slots     map[string]int // of the values used
-	special   bool           // a check looked at more of a value than its type
 }
 
 // NewScope checks a request's ExpressionAttributeNames and -Values; nil is

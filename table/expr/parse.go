@@ -47,9 +47,9 @@ type node struct {
 	slot  int // of value among those of the request, from 1; 0: it has none
 	args  []*node
 
-	// Of the text, gone once compiled:
+	// Of the text, and not written to bytes:
 	at     int
-	name   string // of a function that is unknown, or of a value: ":x"
+	name   string // of a function or a value: ":x"
 	parens bool   // written in parentheses
 }
 

@@ -21,7 +21,9 @@ type queryRequest struct {
 
 func (a *api) query(ctx context.Context, c *gate.Call, in *queryRequest) (*readAnswer, error) {
 	q := &table.Query{Backward: in.ScanIndexForward != nil && !*in.ScanIndexForward}
-	older := []parameter{{"KeyConditions", in.KeyConditions != nil}, {"QueryFilter", in.QueryFilter != nil}}
+	older := []parameter{ // AWS takes KeyConditions beside other expressions
+		{"KeyConditions", in.KeyConditions != nil && in.KeyConditionExpression != nil}, {"QueryFilter", in.QueryFilter != nil},
+	}
 	s, err := in.start(c, q, older, parameter{"KeyConditionExpression", in.KeyConditionExpression != nil})
 	if err != nil {
 		return nil, err

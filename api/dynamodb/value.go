@@ -162,7 +162,7 @@ var (
 	errNoType    = invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
 	errManyTypes = invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
 	errNotNull   = invalid(parameters + "Null attribute value types must have the value of true")
-	errDeep      = invalid("Nesting Levels have exceeded supported limits")
+	errDeep      = invalid("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
 )
 
 // value reads an object of one member, whose name is the type.

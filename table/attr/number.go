@@ -159,7 +159,8 @@ func (n Number) sign() int {
 	return 1
 }
 
-// Add is n + m, exactly, or the error that the sum is not a Number.
+// Add is n + m, exactly, or the error that the sum is not a Number: of one with
+// too many digits AWS says that it is too large.
 func (n Number) Add(m Number) (Number, error) {
 	if n.digits == "" {
 		return m, nil
@@ -169,7 +170,7 @@ func (n Number) Add(m Number) (Number, error) {
 	}
 	low := min(n.last(), m.last())
 	if max(int(n.exp), int(m.exp))-low > 2*maxDigits+2 { // they lie too far apart for any 38 digits
-		return Number{}, ErrDigits
+		return Number{}, ErrOverflow
 	}
 	if a, ok := n.small(low); ok {
 		if b, ok := m.small(low); ok {
@@ -180,7 +181,11 @@ func (n Number) Add(m Number) (Number, error) {
 	}
 	sum := new(big.Int).Add(n.scaled(low), m.scaled(low))
 	digits := new(big.Int).Abs(sum).String()
-	return normal(sum.Sign() < 0, digits, len(digits)+low)
+	r, err := normal(sum.Sign() < 0, digits, len(digits)+low)
+	if err == ErrDigits { //nolint:errorlint // this very value
+		err = ErrOverflow
+	}
+	return r, err
 }
 
 // Sub is n - m.

@@ -41,14 +41,20 @@ func reservedIn(n *node) error {
 	return nil
 }
 
-// unknownIn finds a function that conditions, or updates, do not have.
+// unknownIn finds a function that is none, or that conditions, or updates, do not
+// have.
 func unknownIn(updates bool) func(*node) error {
 	return func(n *node) error {
 		if n.name == "" || n.op == opValue {
 			return nil
 		}
-		if known := n.op != 0 && (n.op == opIfNotExists || n.op == opAppend) == updates; !known {
+		switch ofUpdates := n.op == opIfNotExists || n.op == opAppend; {
+		case n.op == 0:
 			return failf(n.at, "Invalid function name; function: %s", n.name)
+		case ofUpdates && !updates:
+			return failf(n.at, "The function is not allowed in a condition expression; function: %s", n.name)
+		case updates && !ofUpdates:
+			return failf(n.at, "The function is not allowed in an update expression; function: %s", n.name)
 		}
 		return nil
 	}

@@ -489,10 +489,12 @@ func (p *parser) path() (*node, error) {
 			p.pos++
 			n.path = append(n.path, Step{Name: t.text})
 		case p.is("["):
-			t = p.peek()
-			i, err := strconv.ParseInt(t.text, 10, 32)
-			if t.kind != digits || err != nil {
+			if t = p.peek(); t.kind != digits {
 				return nil, p.syntax()
+			}
+			i, err := strconv.ParseInt(t.text, 10, 32)
+			if err != nil {
+				return nil, failf(t.at, "List index is not within the allowable range; index: [%s]", t.text)
 			}
 			p.pos++
 			if err := p.want("]"); err != nil {
@@ -503,7 +505,7 @@ func (p *parser) path() (*node, error) {
 			return n, nil
 		}
 		if len(n.path) > attr.MaxDepth {
-			return nil, failf(n.at, "The document path has too many nesting elements; nesting: %d", len(n.path))
+			return nil, failf(n.at, "The document path has too many nesting levels; nesting levels: %d", len(n.path))
 		}
 	}
 }

@@ -39,7 +39,7 @@ func scan(text string) []token {
 // next returns the kind and the length of the token at the start of text.
 func next(text string) (kind, int) {
 	switch c := text[0]; {
-	case isLetter(c):
+	case isLetter(c) && c != '_':
 		return word, 1 + span(text[1:], isWord)
 	case isDigit(c):
 		return digits, 1 + span(text[1:], isDigit)

@@ -152,7 +152,7 @@ func (in *index) key(primary, item string) string {
 	if item == "" {
 		return ""
 	}
-	k, ok := in.def.Keys.keyIn(item)
+	k, ok := in.def.entryKey(func(name string) attr.Value { return attr.Lookup(item, name) })
 	if !ok {
 		return ""
 	}

@@ -29,7 +29,7 @@ func (x *Index) Shown(d *Definition, item attr.Map) attr.Map {
 	if item == nil {
 		return nil
 	}
-	if _, ok := x.Keys.keyOf(item); !ok {
+	if _, ok := x.entryKey(func(name string) attr.Value { return item[name] }); !ok {
 		return nil
 	}
 	if p := x.shows(d); p != nil {

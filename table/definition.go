@@ -6,6 +6,7 @@ import (
 
 	"github.com/thalweg/thalweg/fault"
 	"github.com/thalweg/thalweg/table/attr"
+	"github.com/thalweg/thalweg/table/expr"
 )
 
 // Name names a table: of whose, where, and which.
@@ -133,26 +134,27 @@ func (s Schema) checkKey(key attr.Map) error {
 
 // checkSize bounds the value of a key attribute.
 func (k Key) checkSize(v attr.Value, hash bool) error {
-	size, most, what := attr.Size(v), maxRange, "rangekey"
-	if hash {
-		most, what = maxHash, "hashkey"
-	}
+	size := attr.Size(v)
 	switch {
 	case k.Type == attr.N:
 	case size == 0 && k.Type == attr.S:
 		return invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: %s", k.Name)
 	case size == 0:
 		return invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty binary value. Key: %s", k.Name)
-	case size > most:
-		return invalid("One or more parameter values were invalid: Size of %s has exceeded the maximum size limit of%d bytes", what, most)
+	case hash && size > maxHash:
+		return invalid("One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of%d bytes", maxHash)
+	case !hash && size > maxRange:
+		return invalid("One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of %d bytes", maxRange)
 	}
 	return nil
 }
 
 // checkItem wants the key attributes to be there with their types.
 func (d *Definition) checkItem(item attr.Map) error {
-	if _, ok := item[""]; ok {
-		return invalid("One or more parameter values were invalid: Empty attribute name")
+	for name := range item {
+		if err := attr.CheckName(name); err != nil {
+			return invalid("One or more parameter values were invalid: %s", err)
+		}
 	}
 	for _, k := range d.Keys.List() {
 		v := item[k.Name]
@@ -170,7 +172,7 @@ func (d *Definition) checkItem(item attr.Map) error {
 }
 
 // checkIndexKeys wants what index keys are made of, where it is there, to have
-// its types.
+// its types and bounds.
 func (d *Definition) checkIndexKeys(item attr.Map) error {
 	for i := range d.Indexes {
 		x := &d.Indexes[i]
@@ -186,6 +188,11 @@ func (d *Definition) checkIndexKeys(item attr.Map) error {
 					kind = "binary"
 				}
 				return invalid("One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s", kind, x.Name, k.Name)
+			}
+			if v != nil {
+				if err := k.checkSize(v, k.Name == x.Keys.Hash.Name); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -230,6 +237,40 @@ func (s Schema) keyOf(item attr.Map) (string, bool) {
 	var room [128]byte
 	b, ok := s.treeKey(room[:0], func(name string) attr.Value { return item[name] })
 	return string(b), ok
+}
+
+// entryKey is treeKey of an item in an index: not ok also for keys that no write
+// may have, but that may be there from before the index was.
+func (x *Index) entryKey(look func(name string) attr.Value) (string, bool) {
+	var room [128]byte
+	b, ok := x.Keys.treeKey(room[:0], func(name string) attr.Value {
+		v, k := look(name), x.Keys.Hash
+		if name != k.Name {
+			k = x.Keys.Range
+		}
+		if v == nil || k.checkSize(v, name == x.Keys.Hash.Name) != nil {
+			return nil
+		}
+		return v
+	})
+	return string(b), ok
+}
+
+// checkUpdate refuses updates that are wrong whatever the item: of the key, and
+// of index keys to what they cannot be.
+func (d *Definition) checkUpdate(u *expr.Update) error {
+	if name, ok := u.Writes(d.Keys.has); ok {
+		return invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", name)
+	}
+	if len(d.Indexes) == 0 {
+		return nil
+	}
+	for _, p := range u.Paths() {
+		if len(p) > 1 && slices.ContainsFunc(d.Indexes, func(x Index) bool { return x.Keys.has(p[0].Name) }) {
+			return invalid("Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: %s", p[0].Name)
+		}
+	}
+	return d.checkIndexKeys(u.Given())
 }
 
 // keyIn is treeKey of an encoded item.

@@ -34,8 +34,8 @@ func (t *Tables) prepare(o *Op) (*Definition, error) {
 		return nil, err
 	}
 	if o.Update != nil {
-		if name, ok := o.Update.Writes(x.def.Keys.has); ok {
-			return nil, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", name)
+		if err := x.def.checkUpdate(o.Update); err != nil {
+			return nil, err
 		}
 	}
 	o.encoded = t.encode(o.Item)
@@ -112,18 +112,22 @@ func (t *Tables) WriteAll(ctx context.Context, ops []Op) ([]*Change, error) {
 // prepareAll prepares operations of which no two may be on one item. size is
 // that of all items.
 func (t *Tables) prepareAll(ops []Op) (size int, defs []*Definition, err error) {
-	seen := make(map[string]bool, len(ops))
+	type place struct {
+		table uint64
+		key   string
+	}
+	seen := make(map[place]bool, len(ops))
 	defs = make([]*Definition, len(ops))
 	for i := range ops {
 		o := &ops[i]
 		if defs[i], err = t.prepare(o); err != nil {
 			return 0, nil, &OpError{i, err}
 		}
-		key, _ := defs[i].Keys.keyOf(o.Item)
-		if key = o.Table.Table + "/" + key; seen[key] {
+		at := place{table: o.id}
+		if at.key, _ = defs[i].Keys.keyOf(o.Item); seen[at] {
 			return 0, nil, errTwice
 		}
-		seen[key] = true
+		seen[at] = true
 		size += o.Item.Size()
 	}
 	return size, defs, nil
@@ -162,7 +166,7 @@ func (t *Tables) Transact(ctx context.Context, owner Name, token string, ops []O
 	case err != nil:
 		return nil, err
 	case size > maxTransaction:
-		return nil, invalid("Aggregated size of the request exceeds 4 MB")
+		return nil, invalid("The aggregate size cannot exceed 4 MB of the items in a transaction")
 	}
 	c := write{together: true, now: time.Now().UnixMilli(), ops: ops}
 	if token != "" {

@@ -13,7 +13,7 @@ import (
 // share one write to disk, so none is ever left unprocessed.
 
 type batchWriteItemRequest struct {
-	RequestItems                map[string][]batchWrite `aws:"required,min=1,max=25"`
+	RequestItems                map[string][]batchWrite `aws:"required,min=1,max=25" elem:"max=25"`
 	ReturnConsumedCapacity      *string                 `aws:"enum=INDEXES|TOTAL|NONE"`
 	ReturnItemCollectionMetrics *string                 `aws:"enum=SIZE|NONE"`
 }

@@ -51,8 +51,10 @@ func (in *createTableRequest) definition() (*table.Definition, error) {
 		Protected: yes(in.DeletionProtectionEnabled),
 		Class:     text(in.TableClass),
 	}
-	t := typesOf(in.AttributeDefinitions)
-	var err error
+	t, err := typesOf(in.AttributeDefinitions)
+	if err != nil {
+		return nil, err
+	}
 	if d.Throughput, err = throughput(in.ProvisionedThroughput, d.OnDemand, ""); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,9 @@ package dynamodb
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/thalweg/thalweg/table"
 	"github.com/thalweg/thalweg/table/attr"
@@ -150,6 +152,13 @@ func addTags(have map[string]string, tags []tag) (map[string]string, error) {
 		have = map[string]string{}
 	}
 	for _, t := range tags {
+		for _, s := range []string{*t.Key, *t.Value} {
+			if strings.ContainsFunc(s, func(r rune) bool {
+				return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsNumber(r) && !unicode.IsSpace(r) && !strings.ContainsRune("+-=._:/@", r)
+			}) {
+				return nil, invalid(parameters+"Tag keys and values may contain only letters, white space, numbers and + - = . _ : / @: %s", s)
+			}
+		}
 		have[*t.Key] = *t.Value
 	}
 	if len(have) > maxTags {
@@ -170,10 +179,13 @@ func shapeTags(tags map[string]string) []tag {
 // types are the types of attributes by their names.
 type types map[string]attr.Type
 
-func typesOf(list []attributeDefinition) types {
+func typesOf(list []attributeDefinition) (types, error) {
 	t := types{}
 	for _, d := range list {
+		if t[*d.AttributeName] != 0 {
+			return nil, invalid(parameters+"Duplicate AttributeName in AttributeDefinitions: %s", *d.AttributeName)
+		}
 		t[*d.AttributeName], _ = attr.ParseType(*d.AttributeType)
 	}
-	return t
+	return t, nil
 }

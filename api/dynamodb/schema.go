@@ -128,6 +128,11 @@ func (x *localIndex) add(d *table.Definition, t types, local bool) (*table.Index
 	case kind != table.ProjectInclude && nonKey != nil:
 		return nil, invalid(parameters+"ProjectionType is %s, but NonKeyAttributes is specified", kind)
 	}
+	for i, n := range x.Projection.NonKeyAttributes {
+		if slices.Contains(x.Projection.NonKeyAttributes[:i], n) {
+			return nil, invalid(parameters+"Duplicate value in NonKeyAttributes: %s", n)
+		}
+	}
 	d.Indexes = append(d.Indexes, table.Index{Name: name, Local: local, Keys: keys, Projection: kind, NonKey: x.Projection.NonKeyAttributes})
 	return &d.Indexes[len(d.Indexes)-1], nil
 }

@@ -2,7 +2,6 @@ package dynamodb
 
 import (
 	"context"
-	"maps"
 
 	"github.com/thalweg/thalweg/gate"
 	"github.com/thalweg/thalweg/table"
@@ -23,7 +22,7 @@ func (a *api) tagResource(ctx context.Context, c *gate.Call, in *tagResourceRequ
 		return nil, err
 	}
 	_, err = a.tables.Change(ctx, n, func(d *table.Definition) (err error) {
-		d.Tags, err = addTags(maps.Clone(d.Tags), in.Tags)
+		d.Tags, err = addTags(d.Tags, in.Tags)
 		return err
 	})
 	return &none{}, err

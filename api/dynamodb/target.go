@@ -51,6 +51,9 @@ func resource(c *gate.Call, text string) (table.Name, error) {
 	if !strings.HasPrefix(text, "arn:") {
 		return table.Name{}, invalid("Invalid TableArn: Invalid ResourceArn provided as input %s", text)
 	}
+	if strings.Contains(text, "/index/") {
+		return table.Name{}, invalid(parameters+"Invalid resource arn provided, only table or stream is accepted. Provided resource arn: %s", text)
+	}
 	return nameOf(c, text)
 }
 

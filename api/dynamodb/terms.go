@@ -97,10 +97,10 @@ func projection(s *expr.Scope, expression *string, older []string) (*expr.Projec
 		return compile("ProjectionExpression", expression, s.Projection)
 	}
 	names := slices.Sorted(slices.Values(older))
-	if slices.Contains(names, "") {
-		return nil, invalid(parameters + "Empty attribute name")
-	}
 	for i := range names {
+		if err := attr.CheckName(names[i]); err != nil {
+			return nil, invalid(parameters+"%s", err)
+		}
 		if i > 0 && names[i] == names[i-1] {
 			return nil, invalid(parameters+"Duplicate value in attribute name: %s", names[i])
 		}

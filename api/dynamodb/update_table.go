@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/thalweg/thalweg/fault"
@@ -49,7 +50,7 @@ func (a *api) updateTable(ctx context.Context, c *gate.Call, in *updateTableRequ
 	if len(in.ReplicaUpdates) > 0 {
 		return nil, unsupported("ReplicaUpdates (global tables)")
 	}
-	if in.BillingMode == nil && in.ProvisionedThroughput == nil && in.GlobalSecondaryIndexUpdates == nil && in.DeletionProtectionEnabled == nil &&
+	if in.BillingMode == nil && in.ProvisionedThroughput == nil && len(in.GlobalSecondaryIndexUpdates) == 0 && in.DeletionProtectionEnabled == nil &&
 		in.TableClass == nil && in.StreamSpecification == nil && in.SSESpecification == nil && in.OnDemandThroughput == nil {
 		return nil, invalid("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required")
 	}
@@ -71,12 +72,14 @@ func (in *updateTableRequest) change(d *table.Definition) error {
 	if in.TableClass != nil {
 		d.Class = *in.TableClass
 	}
-	t := typesOf(in.AttributeDefinitions)
+	t, err := typesOf(in.AttributeDefinitions)
+	if err != nil {
+		return err
+	}
 	for _, k := range d.Attributes() {
-		if was := t[k.Name]; was != 0 && was != k.Type {
-			return invalid(parameters+"Attribute %s is part of a key and has another type there", k.Name)
+		if is := t[k.Name]; is != 0 && is != k.Type {
+			return invalid(parameters+"Attributes cannot be redefined. Please check that your attribute has the same type as previously defined. Existing: %s:%s New: %s:%s", k.Name, k.Type, k.Name, is)
 		}
-		t[k.Name] = k.Type
 	}
 	made := 0
 	for _, u := range in.GlobalSecondaryIndexUpdates {
@@ -119,13 +122,17 @@ func (u *indexUpdate) change(d *table.Definition, t types) error {
 	at := func(name *string) int {
 		return slices.IndexFunc(d.Indexes, func(x table.Index) bool { return x.Name == *name && !x.Local })
 	}
+	kinds := given(parameter{"Update", u.Update != nil}, parameter{"Create", u.Create != nil}, parameter{"Delete", u.Delete != nil})
+	if len(kinds) > 1 {
+		return invalid(parameters+"Only one of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete may be given: %s", strings.Join(kinds, ", "))
+	}
 	switch {
-	case u.Create != nil && u.Update == nil && u.Delete == nil:
+	case u.Create != nil:
 		if d.Index(*u.Create.IndexName) != nil {
 			return invalid("Attempting to create an index which already exists")
 		}
 		return u.Create.add(d, t)
-	case u.Update != nil && u.Create == nil && u.Delete == nil:
+	case u.Update != nil:
 		if err := unbuilt(u.Update.OnDemandThroughput, u.Update.WarmThroughput); err != nil {
 			return err
 		}
@@ -136,7 +143,7 @@ func (u *indexUpdate) change(d *table.Definition, t types) error {
 		var err error
 		d.Indexes[i].Throughput, err = throughput(u.Update.ProvisionedThroughput, d.OnDemand, "index: "+*u.Update.IndexName)
 		return err
-	case u.Delete != nil && u.Create == nil && u.Update == nil:
+	case u.Delete != nil:
 		i := at(u.Delete.IndexName)
 		if i < 0 {
 			return fault.New(fault.NotFound, "Requested resource not found")

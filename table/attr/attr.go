@@ -195,6 +195,17 @@ func total(members []string) int {
 	return n
 }
 
+// CheckName finds what AWS says of a name that no attribute can have.
+func CheckName(name string) error {
+	switch {
+	case name == "":
+		return errNoName
+	case len(name) > 65535:
+		return errLongName
+	}
+	return nil
+}
+
 // MaxDepth is how deep lists and maps may be nested within an item.
 const MaxDepth = 32
 

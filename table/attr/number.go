@@ -24,12 +24,15 @@ const (
 
 //lint:file-ignore ST1005 AWS begins its sentences with capitals
 
-// What AWS says about numbers it does not take.
+// What AWS says about numbers and names it does not take.
 var (
 	ErrOverflow  = errors.New("Number overflow. Attempting to store a number with magnitude larger than supported range")
 	ErrUnderflow = errors.New("Number underflow. Attempting to store a number with magnitude smaller than supported range")
 	ErrDigits    = errors.New("Attempting to store more than 38 significant digits in a Number")
 	errEmpty     = errors.New("The parameter cannot be converted to a numeric value")
+
+	errNoName   = errors.New("Empty attribute name")
+	errLongName = errors.New("Attribute name is too large, must be less than 65536 bytes")
 )
 
 // ParseNumber reads a decimal, with or without a fraction and an exponent. Its

@@ -98,8 +98,8 @@ func NewScope(names map[string]string, values map[string]attr.Value) (*Scope, er
 		if !placeholder(k, '#') {
 			return nil, failf(-1, "ExpressionAttributeNames contains invalid key: Syntax error; key: %q", k)
 		}
-		if names[k] == "" {
-			return nil, failf(-1, "ExpressionAttributeNames contains invalid value: Empty attribute name for key %s", k)
+		if err := attr.CheckName(names[k]); err != nil {
+			return nil, failf(-1, "ExpressionAttributeNames contains invalid value: %s for key %s", err, k)
 		}
 	}
 	if values != nil && len(values) == 0 {

@@ -51,13 +51,10 @@ func olderOp(name string) (o op, values int, types []attr.Type) {
 	return 0, 0, nil
 }
 
-// errNoName is for an attribute whose name is empty, which no item of AWS's has.
-func errNoName() error { return failf(-1, invalid+"Empty attribute name") }
-
 // Check finds what is wrong with one condition.
 func (c *Older) Check() error {
-	if c.Name == "" {
-		return errNoName()
+	if err := attr.CheckName(c.Name); err != nil {
+		return failf(-1, invalid+"%s", err)
 	}
 	o, want, types := olderOp(c.Op)
 	if o == 0 {
@@ -130,8 +127,8 @@ type OlderUpdate struct {
 func FromOlderUpdates(updates []OlderUpdate) (*Update, error) {
 	u := &Update{older: true}
 	for _, c := range updates {
-		if c.Name == "" {
-			return nil, errNoName()
+		if err := attr.CheckName(c.Name); err != nil {
+			return nil, failf(-1, invalid+"%s", err)
 		}
 		s := step{action: actionSet, path: Path{{Name: c.Name}}}
 		if c.Value == nil {

@@ -81,6 +81,17 @@ func (u *Update) Writes(meant func(name string) bool) (name string, ok bool) {
 	return "", false
 }
 
+// Given are the values that the update sets attributes to whatever the item.
+func (u *Update) Given() attr.Map {
+	given := attr.Map{}
+	for i := range u.steps {
+		if s := &u.steps[i]; s.action == actionSet && len(s.path) == 1 && s.value.op == opValue {
+			given[s.path[0].Name] = u.bound.of(s.value)
+		}
+	}
+	return given
+}
+
 // What AWS says of updates that an item does not bear.
 func errOperand() error {
 	return failf(-1, "An operand in the update expression has an incorrect data type")

@@ -29,8 +29,7 @@ type IndexInfo struct {
 	Ready bool // it holds all items of the table; until then it cannot be read
 }
 
-// open returns a table's state. What it points to may only be read with the
-// lock held, but for id, name and def.
+// open returns what a table is now.
 func (t *Tables) open(n Name) (*tableRef, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -38,12 +37,11 @@ func (t *Tables) open(n Name) (*tableRef, error) {
 	if x == nil {
 		return nil, errNoTable()
 	}
-	return &tableRef{table: x, id: x.id, version: x.version, def: x.def}, nil
+	return &tableRef{x.id, x.version, x.def}, nil
 }
 
 // tableRef is a table with the definition that it had.
 type tableRef struct {
-	table       *table
 	id, version uint64
 	def         *Definition
 }

@@ -274,18 +274,18 @@ func (c *checker) projection(nodes []*node) (*Projection, error) {
 			return nil, err
 		}
 	}
-	var pr Projection
+	var paths []Path
 	for _, n := range nodes {
 		c.path(n)
-		pr.paths = append(pr.paths, n.path)
+		paths = append(paths, n.path)
 	}
 	if c.err != nil {
 		return nil, c.err
 	}
-	if err := overlaps(pr.paths); err != nil {
+	if err := overlaps(paths); err != nil {
 		return nil, err
 	}
-	return &pr, nil
+	return Project(paths), nil
 }
 
 // overlaps finds two paths of which one holds the other, or of which one sees

@@ -7,38 +7,35 @@ import (
 	"github.com/thalweg/thalweg/table/attr"
 )
 
-// Projection is a compiled projection expression: a set of paths.
-type Projection struct{ paths []Path }
+// Projection is a compiled projection expression: a set of paths, none of which
+// lies on another.
+type Projection struct{ root *branch }
 
 // Project makes a projection of paths that do not overlap.
-func Project(paths []Path) *Projection { return &Projection{paths} }
-
-// Attributes makes a projection of whole attributes.
-func Attributes(names []string) *Projection {
-	p := new(Projection)
-	for _, n := range names {
-		p.paths = append(p.paths, Path{{Name: n}})
+func Project(paths []Path) *Projection {
+	p := &Projection{&branch{names: map[string]*branch{}}}
+	for _, path := range paths {
+		p.root.add(path)
 	}
 	return p
 }
 
-// Names are the attributes that the paths begin with.
-func (p *Projection) Names() []string {
-	names := make([]string, 0, len(p.paths))
-	for _, path := range p.paths {
-		names = append(names, path[0].Name)
+// Attributes makes a projection of whole attributes.
+func Attributes(names []string) *Projection {
+	paths := make([]Path, len(names))
+	for i, n := range names {
+		paths[i] = Path{{Name: n}}
 	}
-	return names
+	return Project(paths)
 }
+
+// Names are the attributes that the paths begin with, in order.
+func (p *Projection) Names() []string { return slices.Sorted(maps.Keys(p.root.names)) }
 
 // Apply returns what of item lies on the paths. Elements of lists keep their
 // order and lose their places: of [a, b, c] the paths [0] and [2] leave [a, c].
 func (p *Projection) Apply(item attr.Map) attr.Map {
-	root := new(branch)
-	for _, path := range p.paths {
-		root.add(path)
-	}
-	v, _ := root.of(item).(attr.Map)
+	v, _ := p.root.of(item).(attr.Map)
 	if v == nil {
 		return attr.Map{}
 	}

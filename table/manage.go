@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -158,12 +159,7 @@ func (t *Tables) Change(ctx context.Context, n Name, f func(def *Definition) err
 func (d *Definition) clone() *Definition {
 	c := *d
 	c.Indexes = slices.Clone(d.Indexes)
-	if d.Tags != nil {
-		c.Tags = make(map[string]string, len(d.Tags))
-		for k, v := range d.Tags {
-			c.Tags[k] = v
-		}
-	}
+	c.Tags = maps.Clone(d.Tags)
 	return &c
 }
 

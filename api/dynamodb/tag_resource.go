@@ -21,6 +21,9 @@ func (a *api) tagResource(ctx context.Context, c *gate.Call, in *tagResourceRequ
 	if err != nil {
 		return nil, err
 	}
+	if len(in.Tags) == 0 {
+		return nil, invalid("Atleast one Tag needs to be provided as Input.")
+	}
 	_, err = a.tables.Change(ctx, n, func(d *table.Definition) (err error) {
 		d.Tags, err = addTags(d.Tags, in.Tags)
 		return err

@@ -19,6 +19,9 @@ func (a *api) untagResource(ctx context.Context, c *gate.Call, in *untagResource
 	if err != nil {
 		return nil, err
 	}
+	if len(in.TagKeys) == 0 {
+		return nil, invalid("Atleast one Tag Key needs to be provided as Input.")
+	}
 	_, err = a.tables.Change(ctx, n, func(d *table.Definition) error {
 		for _, k := range in.TagKeys {
 			delete(d.Tags, k)

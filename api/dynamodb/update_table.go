@@ -86,9 +86,11 @@ func (in *updateTableRequest) change(d *table.Definition) error {
 		if u.Create != nil || u.Delete != nil {
 			made++
 		}
-		if made > 1 {
-			return fault.New(fault.Limit, "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table")
-		}
+	}
+	if made > 1 {
+		return fault.New(fault.Limit, "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table")
+	}
+	for _, u := range in.GlobalSecondaryIndexUpdates {
 		if err := u.change(d, t); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -132,6 +133,50 @@ func expressions(t *rapid.T, update bool) (text string) {
 	return text
 }
 
+// olderParameters draws Expected and AttributeUpdates.
+func olderParameters(t *rapid.T, update bool) string {
+	entries := func(member string, one func() string) string {
+		var list []string
+		for _, name := range []string{"a", "b", "c"} {
+			if rapid.IntRange(0, 2).Draw(t, name) == 0 {
+				list = append(list, `"`+name+`":{`+one()+`}`)
+			}
+		}
+		if list == nil {
+			return ""
+		}
+		return `,"` + member + `":{` + strings.Join(list, ",") + `}`
+	}
+	value := func() string { return wireValues(2).Draw(t, "value") }
+	text := entries("Expected", func() string {
+		switch rapid.IntRange(0, 3).Draw(t, "expected") {
+		case 0:
+			return `"Exists":false`
+		case 1:
+			return `"Value":` + value()
+		}
+		op := rapid.SampledFrom([]string{"EQ", "NE", "LT", "GE", "NULL", "NOT_NULL", "CONTAINS", "NOT_CONTAINS", "BEGINS_WITH", "IN", "BETWEEN"}).Draw(t, "op")
+		n := map[string]int{"NULL": 0, "NOT_NULL": 0, "IN": 2, "BETWEEN": 2}
+		list := []string{value()}
+		if most, ok := n[op]; ok {
+			if list = nil; most == 2 {
+				list = []string{value(), value()}
+			}
+		}
+		return `"ComparisonOperator":"` + op + `","AttributeValueList":[` + strings.Join(list, ",") + `]`
+	})
+	if update {
+		text += entries("AttributeUpdates", func() string {
+			action := rapid.SampledFrom([]string{"PUT", "ADD", "DELETE"}).Draw(t, "action")
+			if action == "DELETE" && rapid.Bool().Draw(t, "whole") {
+				return `"Action":"DELETE"`
+			}
+			return `"Action":"` + action + `","Value":` + value()
+		})
+	}
+	return text
+}
+
 // values draws the values that expressions use, and rarely others.
 func values(t *rapid.T, expressions string) string {
 	var list []string
@@ -149,6 +194,7 @@ func values(t *rapid.T, expressions string) string {
 // A request is answered alike, and leaves the same item, whether it is read by
 // hand, with programs that are kept, on items that are changed in their bytes,
 // or by the general codec on whole items, as those of tables with indexes are.
+// Recovery, which knows but the bytes of the log, finds the same items.
 func TestAnswersAreAlike(t *testing.T) {
 	byHand, general := newFixture(t), newFixture(t)
 	const table = `"KeySchema":[{"AttributeName":"k","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"k","AttributeType":"S"}`
@@ -175,7 +221,12 @@ func TestAnswersAreAlike(t *testing.T) {
 				more += `,"ReturnValuesOnConditionCheckFailure":"ALL_OLD"`
 			}
 			put := rapid.IntRange(0, 2).Draw(t, "put") == 0
-			e := expressions(t, !put)
+			var e string
+			if rapid.IntRange(0, 3).Draw(t, "older") == 0 {
+				e = olderParameters(t, !put)
+			} else {
+				e = expressions(t, !put)
+			}
 			for range rapid.IntRange(1, 3).Draw(t, "times") { // of which the latter find the expressions compiled
 				if v := values(t, e); put {
 					item := `{"k":` + key
@@ -192,4 +243,16 @@ func TestAnswersAreAlike(t *testing.T) {
 			call("GetItem", `{"TableName":"ttt","Key":{"k":`+key+`}`)
 		}
 	})
+	items := func() (all []string) {
+		for i := range n {
+			all = append(all, byHand.call("GetItem", fmt.Sprintf(`{"TableName":"ttt","Key":{"k":{"S":"%d"}}}`, i+1)))
+		}
+		return all
+	}
+	before := items()
+	byHand.close()
+	byHand.open()
+	if diff := cmp.Diff(before, items()); diff != "" {
+		t.Errorf("recovery finds others:\n%s", diff)
+	}
 }

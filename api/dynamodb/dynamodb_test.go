@@ -25,26 +25,35 @@ type fixture struct {
 	testing.TB
 	ops     map[string]gate.Op
 	service *gate.Service
+	fs      vfs.FS
+	log     *journal.Journal
 }
 
 func newFixture(t testing.TB) *fixture {
+	f := &fixture{TB: t, fs: vfs.NewMem(1 << 30)}
+	f.open()
+	t.Cleanup(f.close)
+	return f
+}
+
+func (f *fixture) open() {
 	c := catalog.New()
 	tables := table.New(table.Config{Catalog: c})
-	log, err := journal.Open(t.Context(), journal.Config{FS: vfs.NewMem(1 << 30), Dir: "/data", Machine: c, SegmentBytes: 16 << 20})
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	if f.log, err = journal.Open(f.Context(), journal.Config{FS: f.fs, Dir: "/data", Machine: c, SegmentBytes: 16 << 20}); err != nil {
+		f.Fatal(err)
 	}
-	c.Attach(log)
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	f := &fixture{TB: t, ops: map[string]gate.Op{}, service: New(tables)}
+	c.Attach(f.log)
+	f.ops, f.service = map[string]gate.Op{}, New(tables)
 	for _, op := range f.service.Ops {
 		f.ops[op.Name] = op
 	}
-	return f
+}
+
+func (f *fixture) close() {
+	if err := f.log.Close(); err != nil {
+		f.Error(err)
+	}
 }
 
 // call performs an operation and returns its answer, or "Exception: message"

@@ -159,7 +159,8 @@ type Gate struct {
 	buffers   buffers
 	exchanges sync.Pool // of *exchange
 	inflaters sync.Pool
-	gathers   sync.Pool       // of *gather
+	gathers   sync.Pool // of *gather
+	date      date
 	draining  context.Context // ends when streams are to end
 	drain     context.CancelFunc
 }
@@ -227,25 +228,34 @@ func (g *Gate) Run(ctx context.Context) error {
 	// Requests outlive ctx while they drain.
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	srv := g.server(base)
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(&listener{Listener: g.cfg.Listener, tls: g.tlsConfig()}) }()
+	srv, plain := g.server(base), newLanes(g, base)
+	served, accepted := make(chan error, 1), make(chan error, 1)
+	go func() { served <- srv.Serve(plain) }()
+	go func() { accepted <- plain.run() }()
 	select {
-	case err := <-served:
+	case err := <-accepted:
 		cut()
-		return errors.Join(fmt.Errorf("serve %s: %w", g.cfg.Listener.Addr(), err), srv.Close())
+		err = errors.Join(fmt.Errorf("serve %s: %w", g.cfg.Listener.Addr(), err), srv.Close())
+		plain.cut()
+		<-served
+		return err
 	case <-ctx.Done():
 	}
 	g.drain()
 	bound, cancel := context.WithTimeout(base, g.cfg.Drain)
 	defer cancel()
 	err := srv.Shutdown(bound)
+	if e := plain.wait(bound); err == nil {
+		err = e
+	}
 	if err != nil {
 		cut()
 		srv.Close()
+		plain.cut()
 		err = fmt.Errorf("drain: requests cut off after %s: %w", g.cfg.Drain, err)
 	}
 	<-served
+	<-accepted
 	return err
 }
 

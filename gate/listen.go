@@ -10,30 +10,16 @@ import (
 // record is the first byte of a TLS connection: a handshake record.
 const record = 0x16
 
-// listener hands out connections that find out by themselves, in their first
-// Read, whether the other side speaks TLS. Accept never waits for a byte.
+// conn is a connection that net/http serves: in the clear until its first byte
+// says otherwise, which it finds out in its first Read. The server's deadline
+// for the first header is on it before that, and so bounds the handshake too.
 //
 // The TLS connection stays hidden inside: net/http, seeing a plain one, looks
 // for the HTTP/2 preface itself, and so takes it with and without ALPN (older
 // Java SDKs send it without), next to HTTP/1.1.
-type listener struct {
-	net.Listener
-	tls *tls.Config
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &conn{Conn: c, cfg: l.tls}, nil
-}
-
-// conn is a connection in the clear until its first byte says otherwise. The
-// server's deadline for the first header is on it before the first Read, and
-// so bounds the handshake too.
 type conn struct {
 	net.Conn
+	head    []byte      // what was read of it before
 	cfg     *tls.Config // nil: never TLS
 	sniffed bool        // used by the reader only; the first Read has no other beside it
 	secure  atomic.Pointer[tls.Conn]
@@ -48,9 +34,9 @@ func (c *conn) Read(p []byte) (int, error) {
 		if s := c.secure.Load(); s != nil {
 			return s.Read(p)
 		}
-		return c.Conn.Read(p)
+		return c.next(p)
 	}
-	n, err := c.Conn.Read(p)
+	n, err := c.next(p)
 	if n == 0 {
 		return n, err
 	}
@@ -58,7 +44,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	if p[0] != record || c.cfg == nil {
 		return n, err
 	}
-	s := tls.Server(&replay{Conn: c.Conn, head: append([]byte(nil), p[:n]...)}, c.cfg)
+	s := tls.Server(&replay{Conn: c.Conn, head: append(append([]byte(nil), p[:n]...), c.head...)}, c.cfg)
+	c.head = nil
 	c.secure.Store(s)
 	// Reads of the handshake end with the server's deadline, its writes here.
 	c.Conn.SetWriteDeadline(time.Now().Add(headerTimeout))
@@ -67,6 +54,18 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	c.Conn.SetWriteDeadline(time.Time{})
 	return s.Read(p)
+}
+
+// next reads what came before the handshake, or without one.
+func (c *conn) next(p []byte) (int, error) {
+	if len(c.head) > 0 {
+		n := copy(p, c.head)
+		if c.head = c.head[n:]; len(c.head) == 0 {
+			c.head = nil
+		}
+		return n, nil
+	}
+	return c.Conn.Read(p)
 }
 
 func (c *conn) Write(p []byte) (int, error) {

@@ -42,15 +42,13 @@ func (x *Index) Shown(d *Definition, item attr.Map) attr.Map {
 // table and its local indexes. ok is false when the table has no such indexes,
 // and so no item collections.
 func (t *Tables) CollectionBytes(n Name, item attr.Map) (bytes int64, ok bool, err error) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	x := t.byName[n]
-	if x == nil {
-		return 0, false, errNoTable()
+	trees, hash, err := t.collection(n)
+	if err != nil {
+		return 0, false, err
 	}
-	partition, _ := appendPartition(nil, item[x.def.Keys.Hash.Name])
+	partition, _ := appendPartition(nil, item[hash])
 	end := successor(string(partition))
-	count := func(in *tree) {
+	for _, in := range trees {
 		in.Ascend(string(partition), func(key, item string) bool {
 			if end != "" && key >= end {
 				return false
@@ -59,14 +57,26 @@ func (t *Tables) CollectionBytes(n Name, item attr.Map) (bytes int64, ok bool, e
 			return true
 		})
 	}
+	return bytes, trees != nil, nil
+}
+
+// collection copies the trees that a table's item collections lie in, which may
+// be too large for the log to wait until they are counted: none of a table
+// without local indexes.
+func (t *Tables) collection(n Name) (trees []*tree, hash string, err error) {
+	t.mu.Lock() // copying a tree marks its nodes
+	defer t.mu.Unlock()
+	x := t.byName[n]
+	if x == nil {
+		return nil, "", errNoTable()
+	}
 	for name, in := range x.indexes {
 		if x.def.Index(name).Local {
-			count(in.entries)
-			ok = true
+			trees = append(trees, in.entries.Copy())
 		}
 	}
-	if ok {
-		count(x.items)
+	if trees != nil {
+		trees = append(trees, x.items.Copy())
 	}
-	return bytes, ok, nil
+	return trees, x.def.Keys.Hash.Name, nil
 }

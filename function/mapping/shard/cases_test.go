@@ -270,3 +270,31 @@ func show(b shard.Batch) string {
 	}
 	return line
 }
+
+// A batch that waits to be full is read on for, however many records no filter
+// wants: else a filter that wants few, with a window, would fall behind for ever.
+func TestUnwantedTakeNoPlace(t *testing.T) {
+	m := shard.New(shard.Config{BatchSize: 2, Window: time.Minute, Parallel: 2, Retries: -1, MaxBytes: 1000}, shard.State{})
+	now := time.UnixMilli(0)
+	take := func(from, to flow.Pos, drop bool) {
+		var records []shard.Record
+		for pos := from; pos < to; pos++ {
+			records = append(records, shard.Record{Pos: pos, Size: 10, Drop: drop})
+		}
+		m.Records(now, records, to, time.Time{})
+	}
+	take(0, 1, false)
+	take(1, 10_000, true)
+	if !m.Wants() || m.Next() != 10_000 || m.State().Next != 0 {
+		t.Fatalf("wants %v from %d, is at %+v", m.Wants(), m.Next(), m.State())
+	}
+	take(10_000, 10_001, false)
+	todo, _ := m.Step(now)
+	if len(todo) != 1 || len(todo[0].Records) != 2 {
+		t.Fatalf("a full batch is not invoked: %+v", todo)
+	}
+	m.Result(now, todo[0].ID, shard.Result{Verdict: event.Verdict{Cut: -1}})
+	if s := m.State(); s.Next != 10_001 || s.Lanes != nil {
+		t.Errorf("is at %+v", s)
+	}
+}

@@ -158,16 +158,16 @@ func (m *Machine) Records(now time.Time, records []Record, next flow.Pos, until 
 		}
 		m.read = r.Pos + 1
 		if n := uint32(len(m.skip)); n > 0 && r.Pos < m.skip[r.Hash%n] {
-			r.Drop = true // dealt with before
+			continue // dealt with before
 		}
-		e := entry{Record: r, seen: now.UnixMilli(), done: r.Drop}
+		if r.Drop { // it takes no place: a batch that waits to be full is read on for
+			continue
+		}
 		at := m.base + uint64(len(m.entries))
-		m.entries = append(m.entries, e)
-		if !r.Drop {
-			m.bytes += r.Size
-			l := &m.lanes[r.Hash%uint32(len(m.lanes))]
-			l.queue = append(l.queue, at)
-		}
+		m.entries = append(m.entries, entry{Record: r, seen: now.UnixMilli()})
+		m.bytes += r.Size
+		l := &m.lanes[r.Hash%uint32(len(m.lanes))]
+		l.queue = append(l.queue, at)
 	}
 	m.read = max(m.read, next)
 	if !until.IsZero() {

@@ -131,8 +131,11 @@ func (w *worker) freed(ctx context.Context, n Name) {
 // attempt runs an event once and settles it.
 func (f *Functions) attempt(ctx context.Context, e *event) {
 	entry, err := f.get(e.name)
-	if err != nil {
-		return // deleted, and its events with it
+	f.mu.RLock()
+	queued := f.queue.byID[e.id] != nil
+	f.mu.RUnlock()
+	if err != nil || !queued {
+		return // deleted, and its events with it, even if there is another of its name
 	}
 	qualifier := e.qualifier
 	if qualifier == "" {

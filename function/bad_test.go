@@ -479,3 +479,49 @@ func TestOrphans(t *testing.T) {
 		t.Error(how)
 	}
 }
+
+// What is still defined is asked only when nothing can come in any more: an
+// archive whose definition was made a moment before is kept.
+func TestSweepSeesWhatHasJustCome(t *testing.T) {
+	fs := vfs.NewMem(0)
+	c := newCodes(fs, "/code", t.TempDir())
+	code, forget, err := c.store(archive(t, "bootstrap", "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defined := map[string]bool{}
+	err = c.sweep(func() map[string]bool {
+		if c.mu.TryLock() {
+			c.mu.Unlock()
+			t.Error("an archive can stop to come after the definitions were looked at")
+		}
+		return defined
+	})
+	if _, e := c.read(code.SHA256); e != nil || err != nil {
+		t.Errorf("one that is coming is gone: %v, %v", e, err)
+	}
+	forget()
+	err = c.sweep(func() map[string]bool { return defined })
+	if _, e := c.read(code.SHA256); e == nil || err != nil {
+		t.Errorf("one that nobody has is there: %v", err)
+	}
+}
+
+// The number of a process that has been waited for may be another's: nothing
+// is signalled then.
+func TestEndSparesOthers(t *testing.T) {
+	p, err := startProcess([]string{"/bin/sh", "-c", "exec sleep 60"}, nil, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	ended := make(chan string, 1)
+	go func() { ended <- p.wait() }()
+	i := &instance{process: p, exited: make(chan struct{}), reaped: true}
+	close(i.exited)
+	i.end()
+	p.signal(true)
+	if got := <-ended; got != "signal: killed" {
+		t.Errorf("the other process ended with %q", got)
+	}
+}

@@ -308,13 +308,15 @@ func (c *codes) clear() error {
 }
 
 // sweep removes archives, and unpacked files, that no definition has and nobody
-// uses.
-func (c *codes) sweep(used func(sha string) bool) error {
+// uses. definitions is called with the lock held: what is no longer coming
+// then is defined.
+func (c *codes) sweep(definitions func() (used map[string]bool)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	used := definitions()
 	var errs []error
 	for sha, u := range c.unpacked {
-		if u.users == 0 && !used(sha) {
+		if u.users == 0 && !used[sha] {
 			errs = append(errs, os.RemoveAll(u.dir))
 			delete(c.unpacked, sha)
 		}
@@ -326,7 +328,7 @@ func (c *codes) sweep(used func(sha string) bool) error {
 	errs = append(errs, err)
 	for _, name := range names {
 		sha, _, _ := strings.Cut(name, ".")
-		if c.coming[sha] == 0 && !used(sha) || c.coming[sha] == 0 && !strings.HasSuffix(name, archiveName) {
+		if c.coming[sha] == 0 && !used[sha] || c.coming[sha] == 0 && !strings.HasSuffix(name, archiveName) {
 			errs = append(errs, c.fs.Remove(path.Join(c.dir, name)))
 		}
 	}

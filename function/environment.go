@@ -95,7 +95,6 @@ func (f *Functions) environment(s *spec, dir, address, mark string, now time.Tim
 		"PATH=" + os.Getenv("PATH"),
 		"PYTHONPATH=" + dir,
 		"NODE_PATH=" + filepath.Join(dir, "node_modules"),
-		markName + "=" + mark,
 	}
 	if f.cfg.Home != nil {
 		if home := f.cfg.Home(); home != "" {
@@ -105,7 +104,7 @@ func (f *Functions) environment(s *spec, dir, address, mark string, now time.Tim
 	for name, value := range v.Environment { // the last one counts
 		env = append(env, name+"="+value)
 	}
-	return env
+	return append(env, markName+"="+mark) // which no variable of the function's hides
 }
 
 // markName is the variable by which a process is known to be of an instance,

@@ -175,6 +175,13 @@ func (f *Functions) Run(ctx context.Context) error {
 
 // sweep removes code that no function has any more.
 func (f *Functions) sweep() {
+	if err := f.codes.sweep(f.usedCode); err != nil {
+		f.logger.Warn("code of functions that are gone cannot be removed", "err", err)
+	}
+}
+
+// usedCode is the code of all versions, by SHA-256.
+func (f *Functions) usedCode() map[string]bool {
 	used := map[string]bool{}
 	f.mu.RLock()
 	for _, e := range f.byName {
@@ -184,9 +191,7 @@ func (f *Functions) sweep() {
 		}
 	}
 	f.mu.RUnlock()
-	if err := f.codes.sweep(func(sha string) bool { return used[sha] }); err != nil {
-		f.logger.Warn("code of functions that are gone cannot be removed", "err", err)
-	}
+	return used
 }
 
 // Logs returns the last lines that a function wrote, each after the time when

@@ -223,8 +223,11 @@ func (i *instance) kill() {
 func (i *instance) end() {
 	i.mu.Lock()
 	i.ended = true
+	reaped := i.reaped
 	i.mu.Unlock()
-	i.process.signal(false)
+	if !reaped { // see kill
+		i.process.signal(false)
+	}
 	select {
 	case <-i.exited:
 	case <-time.After(patience):

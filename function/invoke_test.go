@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"regexp"
 	"testing"
+	"time"
 
+	"github.com/thalweg/thalweg/catalog"
 	"github.com/thalweg/thalweg/internal/vfs"
 )
 
@@ -53,5 +55,17 @@ func TestEnvironment(t *testing.T) {
 	}
 	if got["LAMBDA_TASK_ROOT"] != got["dir"] {
 		t.Errorf("runs in %s, its files are in %s", got["dir"], got["LAMBDA_TASK_ROOT"])
+	}
+}
+
+// A function cannot hide its processes from who clears up behind it: nothing
+// that it sets takes the place of the mark.
+func TestMark(t *testing.T) {
+	f := New(Config{Catalog: catalog.New()})
+	mark := f.mark + ":" + newID()
+	v := &Version{Environment: map[string]string{markName: "mine"}}
+	env := f.environment(&spec{Name{account, region, "f"}, v}, "/d", "127.0.0.1:1", mark, time.Now())
+	if last := env[len(env)-1]; last != markName+"="+mark { // os/exec: "If Env contains duplicate environment keys, only the last value"
+		t.Errorf("%q is last", last)
 	}
 }

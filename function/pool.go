@@ -56,6 +56,7 @@ type pool struct {
 	slots   map[int]*slot
 	idle    map[slotKey][]int // the most recently used last
 	running map[Name]int      // busy ones
+	busy    int               // of all functions
 	closing map[slotKey]int   // of them, those that are closing
 	patient map[slotKey]int   // of those who wait, those who are not urgent
 	waiting []want
@@ -69,11 +70,9 @@ func newPool(l poolLimits) *pool {
 // ask finds an instance for a want. ok is false when there is none, and the
 // line of those that wait is full as well.
 func (p *pool) ask(now time.Time, w want) (g grant, ok bool) {
-	if len(p.idle[w.key]) > 0 { // takes nobody's place
-		return p.serve(now, w), true
-	}
 	w.urgent = p.closing[w.key] <= p.patient[w.key]
-	if w.urgent && !slices.ContainsFunc(p.waiting, func(o want) bool { return o.urgent }) {
+	// Those who wait have nothing that it could take from them: see advance.
+	if w.urgent || len(p.idle[w.key]) > 0 {
 		if g = p.serve(now, w); g.use != 0 {
 			return g, true
 		}
@@ -114,8 +113,18 @@ func (p *pool) answered(id int) {
 	}
 }
 
+// may tells whether one more instance of a function may be at work. The last
+// quarter of the places is for functions that have none at work: however many
+// invocations of slow functions there are, others get their turn.
+func (p *pool) may(n Name) bool {
+	return p.busy < p.limits.processes-p.limits.processes/4 || p.running[n] == 0
+}
+
 // serve grants a want an idle instance of its kind, or room for a new one.
 func (p *pool) serve(now time.Time, w want) grant {
+	if !p.may(w.key.name) {
+		return grant{}
+	}
 	if ids := p.idle[w.key]; len(ids) > 0 {
 		id := ids[len(ids)-1]
 		p.occupy(p.slots[id])
@@ -141,6 +150,7 @@ func (p *pool) occupy(s *slot) {
 	p.unlist(s)
 	s.busy = true
 	p.running[s.key.name]++
+	p.busy++
 }
 
 // unlist takes an idle instance off its list.
@@ -189,6 +199,7 @@ func (p *pool) release(s *slot) {
 		}
 	}
 	s.busy = false
+	p.busy--
 	if p.running[s.key.name]--; p.running[s.key.name] == 0 {
 		delete(p.running, s.key.name)
 	}
@@ -219,7 +230,7 @@ func (p *pool) advance(now time.Time) (grants []grant) {
 	full := false // there is no room for another instance
 	for i := 0; i < len(p.waiting); {
 		w := p.waiting[i]
-		if len(p.idle[w.key]) == 0 && (full || !w.urgent) {
+		if len(p.idle[w.key]) == 0 && (full || !w.urgent) || !p.may(w.key.name) {
 			i++
 			continue
 		}

@@ -72,6 +72,53 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// However many invocations of slow functions there are, the last quarter of
+// the places is for functions that have none at work.
+func TestPoolShare(t *testing.T) {
+	now := time.Unix(0, 0)
+	p := newPool(poolLimits{processes: 8, idle: time.Hour, age: time.Hour, line: 100})
+	id := 0
+	at := func(name string) int {
+		id++
+		g, ok := p.ask(now, want1(id, keyOf(name)))
+		if !ok {
+			t.Fatal("the line is full")
+		}
+		return g.use
+	}
+	for n := range 20 {
+		if got := at("slow") != 0; got != (n < 6) {
+			t.Fatalf("instance %d: %v", n, got)
+		}
+	}
+	b := at("b")
+	if b == 0 || at("b") != 0 || at("c") == 0 || at("d") != 0 {
+		t.Fatal("one each is for others, while there is room")
+	}
+	// Who has none is before those who wait for a second or seventh.
+	if _, grants := p.done(now, b); len(grants) != 1 || keys(p, grants) != "b" {
+		t.Fatalf("%s", keys(p, grants))
+	}
+	if _, grants := p.done(now, 1); keys(p, grants) != "d" {
+		t.Fatalf("%s", keys(p, grants))
+	}
+	// Nobody has more for having been at work before.
+	for slot := 2; slot <= 6; slot++ {
+		p.done(now, slot)
+	}
+	if p.busy > 7 || p.running[Name{Function: "slow"}] > 6 {
+		t.Errorf("%d at work, %v", p.busy, p.running)
+	}
+}
+
+// keys is which functions grants are for.
+func keys(p *pool, grants []grant) (names string) {
+	for _, g := range grants {
+		names += p.slots[g.use].key.name.Function
+	}
+	return names
+}
+
 func want1(id int, k slotKey) want { return want{id: id, key: k} }
 
 // Whatever happens: never more instances than allowed, each call gets exactly
@@ -79,7 +126,7 @@ func want1(id int, k slotKey) want { return want{id: id, key: k} }
 // while there is something for him.
 func TestPoolInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		limits := poolLimits{processes: rapid.IntRange(1, 4).Draw(t, "processes"), idle: 10 * time.Second, age: 100 * time.Second, line: 5}
+		limits := poolLimits{processes: rapid.IntRange(1, 8).Draw(t, "processes"), idle: 10 * time.Second, age: 100 * time.Second, line: 5}
 		p := newPool(limits)
 		now := time.Unix(0, 0)
 		keys := map[int]slotKey{}  // of wants that wait
@@ -171,8 +218,11 @@ func TestPoolInvariants(t *testing.T) {
 			if len(alive) != len(p.slots) || len(alive) > limits.processes || len(p.waiting) != len(keys) {
 				t.Fatalf("%d alive, %d slots, %d allowed; %d wait, %d in line", len(alive), len(p.slots), limits.processes, len(keys), len(p.waiting))
 			}
+			if of := len(busy()); of != p.busy {
+				t.Fatalf("%d at work, %d counted", of, p.busy)
+			}
 			for _, w := range p.waiting {
-				if len(p.idle[w.key]) > 0 || w.urgent && (len(p.slots) < limits.processes || p.oldestIdle() != 0) {
+				if p.may(w.key.name) && (len(p.idle[w.key]) > 0 || w.urgent && (len(p.slots) < limits.processes || p.oldestIdle() != 0)) {
 					t.Fatalf("%+v waits for nothing", w)
 				}
 			}

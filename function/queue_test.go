@@ -241,3 +241,16 @@ func TestFairness(t *testing.T) {
 		g.arrives(t)()
 	}
 }
+
+// An event that waits for its turn goes with its function, also where another
+// of the same name is there when the turn comes.
+func TestEventsOfADeletedFunction(t *testing.T) {
+	h := run(t, vfs.NewMem(0), nil)
+	h.create(t, "f", "echo", nil)
+	old := &event{id: 1 << 40, name: Name{account, region, "f"}, request: newID(), payload: `1`, accepted: time.Now().UnixMilli()}
+	h.attempt(t.Context(), old)
+	h.call(t, "f", `2`)
+	if log := h.lines(t, "f"); strings.Contains(log, old.request) || !strings.Contains(log, "START") {
+		t.Errorf("an event that is not in the queue ran:\n%s", log)
+	}
+}

@@ -144,11 +144,9 @@ func (v *view) appended(entries []shardlog.Entry, places []int32) {
 		n := int64(entries[i].Count)
 		size := int64(entries[i].Size) - n*int64(shardlog.RecordSize(0, 0))
 		records, bytes = records+n, bytes+size
-		if v.watched {
-			t := &v.shards[places[i]].limits.traffic
-			t.inBytes.Add(size)
-			t.inRecords.Add(n)
-		}
+		t := &v.shards[places[i]].limits.traffic
+		t.inBytes.Add(size)
+		t.inRecords.Add(n)
 	}
 	v.traffic.InBytes.Add(bytes)
 	v.traffic.InRecords.Add(records)

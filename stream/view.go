@@ -44,7 +44,6 @@ type view struct {
 	guide   []int32        // of each value of a hash key's upper bits: the last of starts at or before its first key
 	shift   uint           // that leaves the upper bits
 	metered bool           // loads are counted
-	watched bool           // the shards' own figures are counted
 	turn    *atomic.Uint32 // of the next record, where records are spread; else nil
 	oldest  int64          // Unix nanoseconds when the first closed shard expires; MaxInt64: none is closed
 }
@@ -184,7 +183,7 @@ func build(ref Ref, state *catalog.State, d catalog.Doc, old *view) (*view, erro
 		Created: time.UnixMilli(doc.Created).UTC(), Retention: time.Duration(doc.Hours) * time.Hour,
 		MaxRecordKiB: doc.MaxKiB, WarmMiBps: doc.WarmMiBps, Auto: doc.Auto, Tags: doc.Tags, Metrics: doc.Metrics, Limits: doc.Limits,
 	}
-	v.metered, v.watched = doc.Mode == OnDemand, len(doc.Metrics) > 0
+	v.metered = doc.Mode == OnDemand
 	if doc.Auto {
 		v.turn = newTurn()
 	}

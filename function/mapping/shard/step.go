@@ -31,7 +31,7 @@ func (m *Machine) lane(now int64, l *lane) (wake int64) {
 	}
 	switch {
 	case m.changed:
-		if m.state.Window != nil {
+		if m.state.Window != nil && l == &m.lanes[0] {
 			m.closeWindow(now, l)
 		}
 		return 0

@@ -525,3 +525,17 @@ func TestEndSparesOthers(t *testing.T) {
 		t.Errorf("the other process ended with %q", got)
 	}
 }
+
+// A time-out that goes off while its call is answered is not the next call's.
+func TestLateSparesTheNext(t *testing.T) {
+	i := &instance{spec: spec{version: &Version{Timeout: 3}}, ready: true, reaped: true, current: &call{id: newID()}, began: time.Now()}
+	i.late()
+	if i.ended || i.reason != nil {
+		t.Errorf("a call that has just begun is timed out: %+v", i.reason)
+	}
+	i.began = time.Now().Add(-3 * time.Second)
+	i.late()
+	if !i.ended || i.reason == nil {
+		t.Error("one that has had its time is not")
+	}
+}

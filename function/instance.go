@@ -194,11 +194,14 @@ func (i *instance) assign(c *call) bool {
 func (i *instance) late() {
 	i.mu.Lock()
 	c := i.current
+	limit := timeout(i.spec.version)
+	if !i.ready {
+		limit = max(initLimit, limit)
+	}
+	if time.Since(i.began) < limit {
+		c = nil // the one that was late has been answered: this is the next
+	}
 	if c != nil {
-		limit := timeout(i.spec.version)
-		if !i.ready {
-			limit = max(initLimit, limit)
-		}
 		text := fmt.Sprintf("%s %s Task timed out after %.2f seconds", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), c.id, limit.Seconds())
 		i.reason = &problem{Message: text, log: text + "\n", status: "timeout"}
 	}

@@ -281,6 +281,33 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// More invocations of a slow function than there may be processes keep nobody
+// else waiting.
+func TestSlowLeavesRoom(t *testing.T) {
+	h := run(t, vfs.NewMem(0), func(c *Config) { c.Processes = 4 })
+	g := newGuest(t)
+	h.create(t, "slow", "waits", nil)
+	h.create(t, "fast", "echo", nil)
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() { h.call(t, "slow", g.address) })
+	}
+	var releases []func()
+	for range 3 {
+		releases = append(releases, g.arrives(t))
+	}
+	for range 3 {
+		h.call(t, "fast", `1`)
+	}
+	for _, release := range releases {
+		release()
+	}
+	for range 3 {
+		g.arrives(t)()
+	}
+	wg.Wait()
+}
+
 // A caller that goes leaves the function running; its answer is nobody's, and
 // the instance serves the next.
 func TestCallerGoes(t *testing.T) {

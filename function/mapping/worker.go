@@ -38,7 +38,7 @@ type worker struct {
 	saved   shard.State
 	known   bool // saved is what is kept
 	gone    bool
-	last    lastCall // of whichever lane
+	last    lastCall // of whichever lane: where retries are used up, of the batch that is given up at once
 }
 
 func newWorker(r *runner, s *Stream, sh *Shard, from shard.State) *worker {
@@ -119,7 +119,7 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// begin does work in a goroutine of its own; what it returns is called back
+// spawn does work in a goroutine of its own; what it returns is called back
 // within run.
 func (w *worker) spawn(ctx context.Context, work func() func()) {
 	w.wg.Go(func() {

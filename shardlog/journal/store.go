@@ -18,7 +18,7 @@ import (
 
 const (
 	footerBytes = 64 << 20 // of open segments' footers
-	blockBytes  = 48 << 20 // of cached blocks
+	blockBytes  = 32 << 20 // of cached blocks
 	mostOpen    = 512
 )
 

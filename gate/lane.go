@@ -351,8 +351,9 @@ type laneAnswer struct {
 	head   []byte // as it is sent
 	body   []byte // what was written before its length was known
 	sent   bool
-	left   int64 // of a body whose length was said, not yet written
 	err    error
+
+	length, written int64 // of the body; length -1: not known yet
 }
 
 func (a *laneAnswer) begin(l *lane) {
@@ -363,30 +364,49 @@ func (a *laneAnswer) begin(l *lane) {
 // Header implements http.ResponseWriter.
 func (a *laneAnswer) Header() http.Header { return a.header }
 
-// WriteHeader implements http.ResponseWriter.
+// WriteHeader implements http.ResponseWriter. The header's values are the
+// handler's again when it returns, as with net/http.
 func (a *laneAnswer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
+	if a.status != 0 {
+		return
 	}
+	a.status, a.length = status, -1
+	h := append(a.head, "HTTP/1.1 "...)
+	h = strconv.AppendInt(h, int64(status), 10)
+	h = append(append(append(h, ' '), http.StatusText(status)...), "\r\nDate: "...)
+	h = a.l.g.date.append(h, time.Now())
+	for name, values := range a.header {
+		for _, v := range values {
+			if name == "Content-Length" {
+				a.length, _ = strconv.ParseInt(v, 10, 64)
+				continue
+			}
+			h = append(append(append(h, "\r\n"...), name...), ": "...)
+			at := len(h)
+			h = append(h, v...)
+			for i, c := range h[at:] {
+				if c == '\r' || c == '\n' {
+					h[at+i] = ' '
+				}
+			}
+		}
+	}
+	a.head = h
 }
 
 // Write implements http.ResponseWriter.
 func (a *laneAnswer) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
-	length := first(a.header, "Content-Length")
 	switch {
 	case a.err != nil:
 		return 0, a.err
-	case length == "":
+	case a.length < 0:
 		a.body = append(a.body, p...)
 		return len(p), nil
-	case !a.sent:
-		a.left, _ = strconv.ParseInt(length, 10, 64)
-	}
-	if int64(len(p)) > a.left {
+	case a.written+int64(len(p)) > a.length:
 		return 0, http.ErrContentLength
 	}
-	a.left -= int64(len(p))
+	a.written += int64(len(p))
 	if a.err = a.send(p); a.err != nil {
 		return 0, a.err
 	}
@@ -403,16 +423,16 @@ func (a *laneAnswer) SetWriteDeadline(t time.Time) error {
 // on.
 func (a *laneAnswer) finish() bool {
 	a.WriteHeader(http.StatusOK)
+	if a.length < 0 {
+		a.length, a.written = int64(len(a.body)), int64(len(a.body))
+	}
 	if a.err == nil && !a.sent {
-		if first(a.header, "Content-Length") == "" {
-			a.header["Content-Length"] = []string{strconv.Itoa(len(a.body))}
-		}
 		a.err = a.send(a.body)
 	}
 	if cap(a.body) > small {
 		a.body = nil
 	}
-	return a.err == nil && a.left == 0 && !a.l.ending()
+	return a.err == nil && a.written == a.length && !a.l.ending()
 }
 
 // laneCopy is up to where it is cheaper to copy a body behind its header than
@@ -426,25 +446,7 @@ func (a *laneAnswer) send(p []byte) error {
 		return err
 	}
 	a.sent = true
-	h := append(a.head, "HTTP/1.1 "...)
-	h = strconv.AppendInt(h, int64(a.status), 10)
-	h = append(append(append(h, ' '), http.StatusText(a.status)...), "\r\nDate: "...)
-	h = a.l.g.date.append(h, time.Now())
-	for name, values := range a.header {
-		for _, v := range values {
-			h = append(append(append(h, "\r\n"...), name...), ": "...)
-			if at := len(h); strings.ContainsAny(v, "\r\n") {
-				h = append(h, v...)
-				for i := range h[at:] {
-					if h[at+i] == '\r' || h[at+i] == '\n' {
-						h[at+i] = ' '
-					}
-				}
-			} else {
-				h = append(h, v...)
-			}
-		}
-	}
+	h := strconv.AppendInt(append(a.head, "\r\nContent-Length: "...), a.length, 10)
 	if a.l.ending() {
 		h = append(h, "\r\nConnection: close"...)
 	}

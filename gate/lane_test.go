@@ -155,3 +155,27 @@ func FuzzLane(f *testing.F) {
 		}
 	})
 }
+
+// A handler keeps what it set in the header, and may change it once it has
+// written: exchanges serve the next request while an answer is on its way.
+func TestLaneAnswerCopiesTheHeader(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	c := &oneWay{Conn: near, Reader: strings.NewReader("")}
+	a := &laneAnswer{header: http.Header{}}
+	a.begin(&lane{g: laneGate(t), conn: c})
+	mine := []string{"first"}
+	a.Header()["X-Id"] = mine
+	a.Header()["X-Bad"] = []string{"a\r\nb"}
+	a.WriteHeader(http.StatusTeapot)
+	mine[0] = "next"
+	io.WriteString(a, "body")
+	if !a.finish() {
+		t.Fatal(a.err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(&c.Buffer), nil)
+	if err != nil || res.StatusCode != http.StatusTeapot || res.Header.Get("X-Id") != "first" || res.Header.Get("X-Bad") != "a  b" || res.ContentLength != 4 {
+		t.Errorf("%+v %v", res, err)
+	}
+}
